@@ -1,0 +1,39 @@
+// engine/iterator.h: a position among ordered records.
+//
+// One interface for a memtable, a table, a run, and the merge of them all. An iterator over tables may meet a
+// block that is not in memory: on the reactor that is kCold (the source has noted which block; fetch it, then
+// make a new iterator and start again), on a worker it never happens because the source reads the block.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "engine/status.h"
+
+namespace engine {
+
+class Iterator {
+ public:
+  enum class State : unsigned char {
+    kEnd,     // No such record.
+    kAt,      // On a record.
+    kCold,    // A block is needed that is not in memory. Final.
+    kFailed,  // status() tells. Final.
+  };
+
+  virtual ~Iterator() = default;
+  virtual State seek_first() = 0;
+  virtual State seek_last() = 0;
+  virtual State seek(std::string_view key) = 0;         // The first record whose key is >= key.
+  virtual State seek_before(std::string_view key) = 0;  // The last record whose key is < key.
+  virtual State next() = 0;                             // Requires: state() == kAt. So too for all below.
+  virtual State prev() = 0;
+  virtual State state() const = 0;
+  // Valid until the iterator moves.
+  virtual std::string_view key() const = 0;
+  virtual std::string_view value() const = 0;
+  virtual uint8_t flags() const = 0;  // RecordFlags.
+  virtual const Status& status() const = 0;
+};
+
+}  // namespace engine

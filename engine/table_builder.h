@@ -1,0 +1,42 @@
+// engine/table_builder.h: writes a table, record by record in rising key order.
+//
+// Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "engine/env.h"
+#include "engine/table.h"
+
+namespace engine {
+
+enum class Compression : uint8_t { kNone = 0, kLz4 = 1 };
+
+struct TableOptions {
+  uint64_t hash_seed = 0;
+  uint32_t block_bytes = 4096;       // Of a data block before compression.
+  uint32_t filter_bits_per_key = 10;
+  Compression compression = Compression::kLz4;
+};
+
+class TableBuilder {
+ public:
+  // `file` is new and empty; `number` becomes meta().number.
+  TableBuilder(std::unique_ptr<File> file, uint64_t number, const TableOptions& options);
+  ~TableBuilder();
+
+  // Requires: key greater than the last. Errors: those of File::write; then nothing more can be added.
+  Status add(std::string_view key, std::string_view value, uint8_t flags);
+  uint64_t file_bytes() const;  // Written so far, about.
+  uint64_t entries() const;
+  // Writes index, filter and footer and syncs the file. The directory is the caller's to sync.
+  Result<TableMeta> finish(Lsn first_lsn, Lsn last_lsn);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace engine
