@@ -21,8 +21,8 @@ class BlockCache {
   explicit BlockCache(uint64_t capacity_bytes);
   ~BlockCache();
 
-  BlockRef find(BlockId id);              // Null when absent. Counts as a use.
-  bool contains(BlockId id) const;        // Does not.
+  BlockRef find(BlockId id);        // Null when absent. Counts as a use.
+  bool contains(BlockId id) const;  // Does not.
   void insert(BlockId id, BlockRef block);
   void erase_table(uint64_t table, uint32_t blocks);  // The file is gone.
   // Evicts down to the capacity. Blocks that someone else still refers to stay usable for them.

@@ -3,8 +3,8 @@
 // Compaction drops whatever a dead id owns, and an id leaves the set when no file can hold it any more. Kills
 // come from commands and from in-place overwrites in the memtable (usable once their log record is synced: a
 // crash must not bring a header back whose elements are gone), and from compactions that drop a shadowed
-// header (usable at once: what shadows it is in a table). Every kill is checked against `moved`: the header of
-// an object that was renamed carries an old generation wherever it used to be, and kills nothing.
+// header (usable at once: what shadows it is in a table). Every kill is checked against `moved`: the header
+// of an object that was renamed carries an old generation wherever it used to be, and kills nothing.
 //
 // Invariants
 //   D1  A dropped record whose shadowing record refers to the same id kills nothing (the caller's to see).

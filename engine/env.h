@@ -62,7 +62,8 @@ class FileSystem {
   virtual Result<bool> exists(const std::string& path) = 0;
   // The names (not paths) in a directory, sorted, without . and ..
   virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;
-  virtual Status make_directory(const std::string& directory) = 0;  // An existing one is OK; parents must exist.
+  virtual Status make_directory(
+      const std::string& directory) = 0;  // An existing one is OK; parents must exist.
   virtual Status rename(const std::string& from, const std::string& to) = 0;  // Replaces `to`.
   virtual Status remove(const std::string& path) = 0;
   // Makes creations, renames and removals in the directory durable.
@@ -75,7 +76,7 @@ class FileSystem {
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual int64_t wall_ms() const = 0;         // Unix time; may jump.
+  virtual int64_t wall_ms() const = 0;        // Unix time; may jump.
   virtual uint64_t monotonic_us() const = 0;  // Never goes back; its zero means nothing.
 };
 

@@ -1,17 +1,17 @@
 // engine/log.h: the write-ahead log, what makes a write durable.
 //
 // Records are appended on the reactor; end_turn() closes the turn's records into one frame and sees that
-// it reaches the file: written by the reactor itself when that cannot block, or handed to a worker. A log is a row of
-// segments (engine/log_format.h draws them), prepared ahead, recycled behind.
+// it reaches the file: written by the reactor itself when that cannot block, or handed to a worker. A log is
+// a row of segments (engine/log_format.h draws them), prepared ahead, recycled behind.
 //
 // Invariants
 //   L1  Frames reach the file in LSN order; frame n+1 starts where frame n ends.
 //   L2  What a returned OK sync covered is seen by every later replay.
 //   L3  The first failed write or sync closes the log for good: failure() says how, written() and synced()
 //       stand still. A failed sync is never retried.
-//   L4  Space is allocated before it is promised: while room() covers a record, appending it cannot meet a full disk.
-//   L5  The reactor never writes to a file that is being synced.
-//   L6  No sector that holds a synced frame is written again: after a sync the next frame starts on a new page.
+//   L4  Space is allocated before it is promised: while room() covers a record, appending it cannot meet a
+//   full disk. L5  The reactor never writes to a file that is being synced. L6  No sector that holds a synced
+//   frame is written again: after a sync the next frame starts on a new page.
 //
 // Threads: the reactor. Its jobs on workers touch only bytes and files handed to them.
 #pragma once
@@ -41,23 +41,23 @@ struct LogOptions {
 
 // What replay found.
 struct LogRecovery {
-  Lsn end = 0;                 // Where the history ends.
-  uint64_t records = 0;        // Replayed.
-  uint64_t bytes = 0;          // Of them.
-  uint64_t cut_bytes = 0;      // Behind the first damage, given up as the tail of a power cut.
-  std::string cut_at;          // File and offset of it, empty if the log ended cleanly.
+  Lsn end = 0;             // Where the history ends.
+  uint64_t records = 0;    // Replayed.
+  uint64_t bytes = 0;      // Of them.
+  uint64_t cut_bytes = 0;  // Behind the first damage, given up as the tail of a power cut.
+  std::string cut_at;      // File and offset of it, empty if the log ended cleanly.
 };
 
 class Log {
  public:
   using Replay = std::function<Status(Lsn end, std::string_view record)>;
 
-  // Replays every record that ends above `from` in order, then opens the log for appending at its end. Blocking.
-  // A directory without segments begins a history at LSN `from`.
-  // Errors: kCorruption (damage below what a later valid frame says was synced, a gap between segments, a
-  // history that starts above `from`), naming file and offset; kTooNew; whatever `replay` returned.
-  static Result<std::unique_ptr<Log>> open(Env& env, const LogOptions& options, Lsn from, const Replay& replay,
-                                           LogRecovery* recovery);
+  // Replays every record that ends above `from` in order, then opens the log for appending at its end.
+  // Blocking. A directory without segments begins a history at LSN `from`. Errors: kCorruption (damage below
+  // what a later valid frame says was synced, a gap between segments, a history that starts above `from`),
+  // naming file and offset; kTooNew; whatever `replay` returned.
+  static Result<std::unique_ptr<Log>> open(Env& env, const LogOptions& options, Lsn from,
+                                           const Replay& replay, LogRecovery* recovery);
   virtual ~Log() = default;
 
   // Adds a record to this turn's frame and returns where it ends. Nothing blocks.
@@ -69,8 +69,8 @@ class Log {
   virtual Lsn end() const = 0;      // Where the next record begins.
   virtual Lsn written() const = 0;  // Handed to the kernel up to here.
   virtual Lsn synced() const = 0;   // On stable storage up to here.
-  // Bytes of records that can still be appended without asking the disk for space. A segment is being prepared
-  // while there is less than one to spare.
+  // Bytes of records that can still be appended without asking the disk for space. A segment is being
+  // prepared while there is less than one to spare.
   virtual uint64_t room() const = 0;
   virtual const Status& failure() const = 0;
   // Why the next segment could not be prepared (a full disk, usually); OK otherwise. Tried again by tick().

@@ -1,7 +1,7 @@
 // engine/manifest.h: the file that says which files are live.
 //
-// An append-only row of checksummed edits (engine/manifest.cc draws them); a new one is begun with the whole state
-// when the old has grown to four times that. CURRENT names it, replaced by rename. An edit is the only
+// An append-only row of checksummed edits (engine/manifest.cc draws them); a new one is begun with the whole
+// state when the old has grown to four times that. CURRENT names it, replaced by rename. An edit is the only
 // way by which the set of live tables changes.
 //
 // Invariants
@@ -35,14 +35,15 @@ struct PlacedTable {
 // One atomic change.
 struct VersionEdit {
   std::vector<PlacedTable> added;
-  std::vector<uint64_t> removed;            // Table numbers. A number both removed and added has moved.
-  std::optional<Lsn> flushed;               // Everything up to here is in tables: replay starts here.
-  std::map<ObjectId, int64_t> count_deltas; // Live keys by owner.
-  std::vector<ObjectId> forgotten_counts;   // Owners that are gone.
+  std::vector<uint64_t> removed;             // Table numbers. A number both removed and added has moved.
+  std::optional<Lsn> flushed;                // Everything up to here is in tables: replay starts here.
+  std::map<ObjectId, int64_t> count_deltas;  // Live keys by owner.
+  std::vector<ObjectId> forgotten_counts;    // Owners that are gone.
   std::optional<uint64_t> next_table;
   std::optional<ObjectId> next_object;
   std::optional<std::string> dead_objects;  // DeadObjects::serialize, replaces the old.
-  std::map<std::string, std::string> properties;  // Small facts of the store: hash seed, history id …; empty removes.
+  std::map<std::string, std::string>
+      properties;  // Small facts of the store: hash seed, history id …; empty removes.
 };
 
 // The state that the edits add up to.
@@ -59,8 +60,8 @@ struct ManifestState {
 
 class Manifest {
  public:
-  // Reads what CURRENT names, or creates an empty one in an empty directory (with `initial` as first edit). Blocking.
-  // A torn last edit is cut (N2). Errors: kCorruption naming file and offset; kTooNew; kIoError.
+  // Reads what CURRENT names, or creates an empty one in an empty directory (with `initial` as first edit).
+  // Blocking. A torn last edit is cut (N2). Errors: kCorruption naming file and offset; kTooNew; kIoError.
   static Result<std::unique_ptr<Manifest>> open(FileSystem& files, const std::string& directory,
                                                 const VersionEdit& initial);
   virtual ~Manifest() = default;

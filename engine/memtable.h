@@ -25,16 +25,16 @@
 
 namespace engine {
 
-// A record in memory: this head, then key_size + value_size bytes. Memtables and the record cache share it, so
-// that one pointer in the record index stands for either.
+// A record in memory: this head, then key_size + value_size bytes. Memtables and the record cache share it,
+// so that one pointer in the record index stands for either.
 struct MemRecord {
-  Lsn lsn;              // Where in the log the write ended; a reply that shows it waits for that.
+  Lsn lsn;  // Where in the log the write ended; a reply that shows it waits for that.
   uint32_t key_size;
   uint32_t value_size;
   uint32_t value_capacity;  // Bytes for a value in place, >= value_size.
-  uint8_t flags;        // RecordFlags. In the record cache a tombstone says: known to be absent.
-  uint8_t home;         // Which memtable (RecordHome), or the cache.
-  uint8_t heat;         // Reads since it was last looked at by eviction, saturating.
+  uint8_t flags;            // RecordFlags. In the record cache a tombstone says: known to be absent.
+  uint8_t home;             // Which memtable (RecordHome), or the cache.
+  uint8_t heat;             // Reads since it was last looked at by eviction, saturating.
   uint8_t unused;
 
   const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
@@ -70,13 +70,14 @@ class Memtable {
   // The tree as it is now (M1). O(1).
   std::shared_ptr<const TreeView> view();
 
-  // No write will come any more. Views taken from now on, and before, stay valid while they or the memtable live.
+  // No write will come any more. Views taken from now on, and before, stay valid while they or the memtable
+  // live.
   void freeze();
 
   uint64_t bytes() const;    // Arena bytes in use.
   uint64_t records() const;  // Keys, tombstones included.
   uint64_t unsettled() const;
-  Lsn first_lsn() const;     // Of the first and the last put(); 0 when empty.
+  Lsn first_lsn() const;  // Of the first and the last put(); 0 when empty.
   Lsn last_lsn() const;
 
  private:

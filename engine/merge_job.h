@@ -2,9 +2,11 @@
 //
 // The inputs are merged newest first; of each key the newest record stays. On the way
 //   - debts of kUnsettled records are paid (engine/record.h) and gathered as count deltas;
-//   - a record that is dropped because a newer one shadows it, and that refers to an object which the newer one does not
+//   - a record that is dropped because a newer one shadows it, and that refers to an object which the newer
+//   one does not
 //     refer to, is reported as a kill;
-//   - what a dead object owns is dropped, and dropped headers of a dead database are reported as kills in their turn;
+//   - what a dead object owns is dropped, and dropped headers of a dead database are reported as kills in
+//   their turn;
 //   - tombstones, and kUnsettled flags, go where no deeper run can hold the key.
 //
 // Threads: run_slice() on a worker, one slice at a time; everything else on the reactor between slices.
@@ -28,7 +30,8 @@ struct MergeOptions {
   TableOptions table;
   std::string directory;
   uint64_t table_bytes = 32 << 20;  // A file is cut near this size …
-  // … and at these keys: borders of the level below the output, so that a later merge takes few of them. Sorted.
+  // … and at these keys: borders of the level below the output, so that a later merge takes few of them.
+  // Sorted.
   std::vector<std::string> borders;
   // What lies below the output, to know the bottom. Null: something may lie below every key.
   VersionRef below;
@@ -38,7 +41,7 @@ struct MergeOptions {
 };
 
 struct MergeResult {
-  std::vector<TableMeta> tables;                // Synced; the directory is synced too.
+  std::vector<TableMeta> tables;  // Synced; the directory is synced too.
   std::map<ObjectId, int64_t> count_deltas;
   std::vector<Reference> kills;
   uint64_t read_records = 0, written_records = 0, written_bytes = 0;
@@ -46,10 +49,12 @@ struct MergeResult {
 
 class MergeJob {
  public:
-  // `inputs` newest first, owned (memtable iterators, run iterators); `keep_alive` is whatever they read from.
-  // Table numbers are drawn from `next_number` (called on the worker; must be thread-safe or pre-reserved).
-  MergeJob(Env& env, const Schema& schema, MergeOptions options, std::vector<std::unique_ptr<Iterator>> inputs,
-           std::vector<std::shared_ptr<const void>> keep_alive, std::function<uint64_t()> next_number);
+  // `inputs` newest first, owned (memtable iterators, run iterators); `keep_alive` is whatever they read
+  // from. Table numbers are drawn from `next_number` (called on the worker; must be thread-safe or
+  // pre-reserved).
+  MergeJob(Env& env, const Schema& schema, MergeOptions options,
+           std::vector<std::unique_ptr<Iterator>> inputs, std::vector<std::shared_ptr<const void>> keep_alive,
+           std::function<uint64_t()> next_number);
   ~MergeJob();
 
   // Works until about `bytes` of input are merged or the end is reached. Blocking. After an error the job is

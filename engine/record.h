@@ -14,8 +14,8 @@ namespace engine {
 // A record's flags, the same in memory and on disk.
 //
 // kUnsettled keeps counts exact though plain writes are blind. It says: when this record was written nobody
-// knew whether a live record lay beneath it, so if one does, the count of its owner is one too high. Rules for a
-// merge in which `newer` shadows `older` of the same key:
+// knew whether a live record lay beneath it, so if one does, the count of its owner is one too high. Rules
+// for a merge in which `newer` shadows `older` of the same key:
 //   - newer is unsettled and older is a put: the owner's count falls by one;
 //   - the result is unsettled exactly if `older` was (the older debt lies deeper and remains).
 // A record that reaches the bottom (no deeper run can hold its key) is settled: the flag goes.

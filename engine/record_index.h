@@ -1,7 +1,8 @@
 // engine/record_index.h: one hash table over every record in memory: memtables and the record cache.
 //
-// A point read is one probe here: all records of all memtables are in it (the newest for each key), and so are
-// the records lately read from tables, "absent" included. Only a key that is not here has to be looked for in tables.
+// A point read is one probe here: all records of all memtables are in it (the newest for each key), and so
+// are the records lately read from tables, "absent" included. Only a key that is not here has to be looked
+// for in tables.
 //
 // Slots are eight bytes: 16 bits of hash and a 48-bit pointer. Growth is incremental, so that no turn of the
 // reactor pays for a whole rehash. Cached records are evicted by S3-FIFO (Yang et al., SOSP 2023).
@@ -42,7 +43,8 @@ class RecordIndex {
   // takes a cached copy instead. Called for some thousand records a turn.
   void retire(uint64_t hash, MemRecord* record);
 
-  // Frees what eviction and drops have queued, and evicts down to the capacity. Once a turn, between commands.
+  // Frees what eviction and drops have queued, and evicts down to the capacity. Once a turn, between
+  // commands.
   void maintain();
   void set_capacity(uint64_t bytes);
   // Drops every cached record (memtables' stay).

@@ -50,8 +50,8 @@ class BlockSource {
 class Table {
  public:
   // Reads footer, index and filter (blocking). Errors: kCorruption naming file and offset; kTooNew; kIoError.
-  static Result<std::shared_ptr<const Table>> open(FileSystem& files, const std::string& path, const TableMeta& meta,
-                                                   uint64_t hash_seed);
+  static Result<std::shared_ptr<const Table>> open(FileSystem& files, const std::string& path,
+                                                   const TableMeta& meta, uint64_t hash_seed);
   virtual ~Table() = default;
 
   virtual const TableMeta& meta() const = 0;

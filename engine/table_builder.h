@@ -16,7 +16,7 @@ enum class Compression : uint8_t { kNone = 0, kLz4 = 1 };
 
 struct TableOptions {
   uint64_t hash_seed = 0;
-  uint32_t block_bytes = 4096;       // Of a data block before compression.
+  uint32_t block_bytes = 4096;  // Of a data block before compression.
   uint32_t filter_bits_per_key = 10;
   Compression compression = Compression::kLz4;
 };

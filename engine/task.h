@@ -12,8 +12,9 @@ class Task {
  public:
   Task() = default;
   template <typename F>
-    requires(!std::is_same_v<std::decay_t<F>, Task>)
-  Task(F&& f) : body_(std::make_unique<Body<std::decay_t<F>>>(std::forward<F>(f))) {}  // NOLINT(google-explicit-constructor)
+  requires(!std::is_same_v<std::decay_t<F>, Task>) Task(F&& f)
+      : body_(std::make_unique<Body<std::decay_t<F>>>(std::forward<F>(f))) {
+  }  // NOLINT(google-explicit-constructor)
 
   explicit operator bool() const { return body_ != nullptr; }
   void operator()() { body_->run(); }

@@ -1,0 +1,38 @@
+// engine/reader.h: reading one state of the store.
+//
+// A command's handler reads through a Reader and does not know which: on the reactor the state is the
+// present one and a block that is not in memory makes the answer kCold; on a worker it is a snapshot
+// and the block is read where it stands.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "engine/iterator.h"
+#include "engine/lsn.h"
+#include "engine/status.h"
+
+namespace engine {
+
+struct Lookup {
+  enum class State : unsigned char { kFound, kAbsent, kCold, kFailed };
+  State state = State::kAbsent;
+  std::string_view value;  // When found. Valid until the command has ended.
+  Lsn lsn = 0;             // What a reply that shows this answer must wait for; 0: long settled.
+};
+
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual Lookup get(std::string_view key) = 0;
+  // Records with keys in [begin, end), tombstones hidden; an empty end means no end. The bounds hold for
+  // every movement. Cold blocks: Iterator::State::kCold.
+  virtual std::unique_ptr<Iterator> iterator(std::string_view begin, std::string_view end) = 0;
+  // Why the last answer was kFailed.
+  virtual const Status& status() const = 0;
+  // The highest LSN that an iterator may have shown: an iterator does not track its records one by one.
+  virtual Lsn newest() const = 0;
+};
+
+}  // namespace engine
