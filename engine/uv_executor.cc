@@ -1,0 +1,117 @@
+#include "engine/uv_executor.h"
+
+#include <sched.h>
+
+#include <memory>
+#include <utility>
+
+namespace engine {
+namespace {
+
+// Tells the scheduler, for the length of a background job, not to let its wake-ups preempt the reactor. Needs
+// no privilege in either direction (a raised nice value could not be lowered again). If refused, nothing is
+// lost.
+class BatchScheduling {
+ public:
+  explicit BatchScheduling(Lane lane) {
+    const sched_param none{};
+    active_ = (lane == Lane::kFlush || lane == Lane::kCompaction) && ::sched_getscheduler(0) == SCHED_OTHER &&
+              ::sched_setscheduler(0, SCHED_BATCH, &none) == 0;
+  }
+  ~BatchScheduling() {
+    const sched_param none{};
+    if (active_) ::sched_setscheduler(0, SCHED_OTHER, &none);
+  }
+  BatchScheduling(const BatchScheduling&) = delete;
+  BatchScheduling& operator=(const BatchScheduling&) = delete;
+
+ private:
+  bool active_;
+};
+
+}  // namespace
+
+struct UvExecutor::Request {
+  uv_work_t work{};
+  UvExecutor* executor;
+  LaneJob job;
+};
+
+UvExecutor::UvExecutor(uv_loop_t* loop, int workers) : loop_(loop), queue_(workers) {
+  INVARIANT(uv_check_init(loop_, &after_poll_) == 0);
+  INVARIANT(uv_idle_init(loop_, &no_sleep_) == 0);
+  after_poll_.data = this;
+  no_sleep_.data = this;
+}
+
+UvExecutor::~UvExecutor() { INVARIANT(closed_); }
+
+void UvExecutor::submit(Lane lane, Task work, Task done) {
+  INVARIANT(!closed_);
+  ++unfinished_;
+  queue_.push({lane, std::move(work), std::move(done)});
+  start_jobs();
+}
+
+void UvExecutor::start_jobs() {
+  while (std::optional<LaneJob> job = queue_.start()) {
+    auto request = std::make_unique<Request>();
+    request->executor = this;
+    request->job = std::move(*job);
+    request->work.data = request.get();
+    const int result = uv_queue_work(
+        loop_, &request->work,
+        [](uv_work_t* work) {
+          auto* self = static_cast<Request*>(work->data);
+          const BatchScheduling scheduling(self->job.lane);
+          self->job.work();
+          self->job.work = Task();  // What it owns is given back on the worker.
+        },
+        [](uv_work_t* work, int) {
+          std::unique_ptr<Request> self(static_cast<Request*>(work->data));
+          UvExecutor* executor = self->executor;
+          executor->queue_.finished(self->job.lane);
+          executor->start_jobs();  // Before done(), so that a worker does not idle while it runs.
+          self->job.done();
+          self.reset();
+          --executor->unfinished_;
+        });
+    INVARIANT(result == 0);
+    request.release();  // NOLINT(bugprone-unused-return-value): the callback above takes it back.
+  }
+}
+
+void UvExecutor::post(Task task) {
+  INVARIANT(!closed_);
+  if (posted_.empty()) {
+    uv_check_start(&after_poll_,
+                   [](uv_check_t* handle) { static_cast<UvExecutor*>(handle->data)->run_posted(); });
+    uv_idle_start(&no_sleep_, [](uv_idle_t*) {});
+  }
+  posted_.push_back(std::move(task));
+}
+
+void UvExecutor::run_posted() {
+  uv_check_stop(&after_poll_);
+  uv_idle_stop(&no_sleep_);
+  // What these post waits for the next turn, so that a task which posts itself again starves nobody.
+  std::vector<Task> tasks = std::exchange(posted_, {});
+  for (Task& task : tasks) {
+    task();
+    task = Task();
+  }
+}
+
+void UvExecutor::stop() {
+  if (closed_) return;
+  while (unfinished_ > 0 || !posted_.empty()) uv_run(loop_, UV_RUN_ONCE);
+  int open_handles = 2;
+  after_poll_.data = no_sleep_.data = &open_handles;
+  const uv_close_cb closed = [](uv_handle_t* handle) { --*static_cast<int*>(handle->data); };
+  uv_close(reinterpret_cast<uv_handle_t*>(&after_poll_), closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&no_sleep_), closed);
+  while (open_handles > 0) uv_run(loop_, UV_RUN_NOWAIT);
+  closed_ = true;
+}
+
+}  // namespace engine

@@ -1,0 +1,55 @@
+// engine/uv_executor.h: work for libuv's pool, its results and posted tasks for the reactor's loop.
+//
+// Jobs wait here, on the reactor, until engine/lane_queue.h lets them into the pool, which therefore never
+// holds more of them than it has threads: a sync or a cold read submitted now starts now.
+//
+//     submit() -> LaneQueue -> uv_queue_work -> worker: work() -> loop: done(), and the next one may start
+//     post()   -> a list that the loop empties right after it has polled; while the list is not empty the
+//     loop
+//                 does not sleep, and while it is empty nothing of ours runs
+//
+// Threads: all functions on the thread of the loop.
+#pragma once
+
+#include <uv.h>
+
+#include <vector>
+
+#include "engine/env.h"
+#include "engine/lane_queue.h"
+
+namespace engine {
+
+class UvExecutor final : public Executor {
+ public:
+  // `workers` is the size of libuv's pool, which the caller sets through UV_THREADPOOL_SIZE before first use.
+  UvExecutor(uv_loop_t* loop, int workers);
+  // Requires: stop() was called.
+  ~UvExecutor() override;
+  UvExecutor(const UvExecutor&) = delete;
+  UvExecutor& operator=(const UvExecutor&) = delete;
+
+  void submit(Lane lane, Task work, Task done) override;
+  void post(Task task) override;
+
+  // Runs the loop until no job and no posted task is left, those that they bring forth included, then closes
+  // its handles. Requires: not called from a callback of the loop.
+  void stop();
+
+  size_t unfinished() const { return unfinished_; }  // Jobs whose `done` has not returned.
+
+ private:
+  struct Request;
+  void start_jobs();
+  void run_posted();
+
+  uv_loop_t* const loop_;
+  LaneQueue queue_;
+  size_t unfinished_ = 0;
+  std::vector<Task> posted_;
+  uv_check_t after_poll_;  // Empties posted_.
+  uv_idle_t no_sleep_;     // Its mere activity makes the loop poll without waiting.
+  bool closed_ = false;
+};
+
+}  // namespace engine
