@@ -1,0 +1,90 @@
+// server/commands/table_bitmap.cc: the commands for bitmaps.
+#include "server/commands/table.h"
+
+namespace server {
+
+namespace {
+constexpr CommandSpec kRows[] = {
+    {.name = "bitcount",
+     .arity = -2,
+     .flags = cmd::kReadonly,
+     .categories = acl::kBitmap,
+     .keys = {key_at(1, key::kRo | key::kAccess)},
+     .group = Group::kBitmap,
+     .since = "2.6.0",
+     .summary = "Count the bits that are set in a string.",
+     .complexity = "O(N) with N bytes",
+     .history = "7.0.0 Option `BYTE|BIT`.",
+     .arguments = "key#0 [index{start:integer end:integer [index_unit@7.0.0(BYTE | BIT)]}]"},
+    {.name = "bitfield",
+     .arity = -2,
+     .flags = cmd::kWrite | cmd::kDenyOom,
+     .categories = acl::kBitmap,
+     .keys = {key_at(1, key::kRw | key::kUpdate | key::kAccess | key::kVariableFlags,
+                     "Reads and writes, by operation")},
+     .group = Group::kBitmap,
+     .since = "3.2.0",
+     .summary = "Read, write and increment integers of any width inside a string.",
+     .complexity = "O(1) for each operation",
+     .arguments = "key#0 [operation(GET=encoding_offset{encoding offset:integer} | "
+                  "write{[OVERFLOW=wrap_sat_fail(WRAP | SAT | FAIL)] "
+                  "write_operation(SET=encoding_offset_value{encoding offset:integer value:integer} | "
+                  "INCRBY=encoding_offset_increment{encoding offset:integer increment:integer})})...]"},
+    {.name = "bitfield_ro",
+     .arity = -2,
+     .flags = cmd::kReadonly | cmd::kFast,
+     .categories = acl::kBitmap,
+     .keys = {key_at(1, key::kRo | key::kAccess)},
+     .group = Group::kBitmap,
+     .since = "6.0.0",
+     .summary = "Read integers of any width inside a string.",
+     .complexity = "O(1) for each operation",
+     .arguments = "key#0 [GET=encoding_offset{encoding offset:integer}*...]"},
+    {.name = "bitop",
+     .arity = -4,
+     .flags = cmd::kWrite | cmd::kDenyOom,
+     .categories = acl::kBitmap,
+     .keys = {key_at(2, key::kOw | key::kUpdate), keys_from(3, -1, 1, key::kRo | key::kAccess)},
+     .group = Group::kBitmap,
+     .since = "2.6.0",
+     .summary = "Combine strings bit by bit and store the outcome.",
+     .complexity = "O(N) with N bytes in the longest",
+     .arguments = "operation destkey#0 key#1..."},
+    {.name = "bitpos",
+     .arity = -3,
+     .flags = cmd::kReadonly,
+     .categories = acl::kBitmap,
+     .keys = {key_at(1, key::kRo | key::kAccess)},
+     .group = Group::kBitmap,
+     .since = "2.8.7",
+     .summary = "Find the first bit that is set, or clear.",
+     .complexity = "O(N) with N bytes",
+     .history = "7.0.0 Option `BYTE|BIT`.",
+     .arguments = "key#0 bit:integer [index{start:integer [end_index{end:integer [index_unit@7.0.0(BYTE "
+                  "| BIT)]}]}]"},
+    {.name = "getbit",
+     .arity = 3,
+     .flags = cmd::kReadonly | cmd::kFast,
+     .categories = acl::kBitmap,
+     .keys = {key_at(1, key::kRo | key::kAccess)},
+     .group = Group::kBitmap,
+     .since = "2.2.0",
+     .summary = "Read one bit of a string.",
+     .complexity = "O(1)",
+     .arguments = "key#0 offset:integer"},
+    {.name = "setbit",
+     .arity = 4,
+     .flags = cmd::kWrite | cmd::kDenyOom,
+     .categories = acl::kBitmap,
+     .keys = {key_at(1, key::kRw | key::kAccess | key::kUpdate)},
+     .group = Group::kBitmap,
+     .since = "2.2.0",
+     .summary = "Write one bit of a string, padding with zero bytes.",
+     .complexity = "O(1)",
+     .arguments = "key#0 offset:integer value:integer"},
+};
+}  // namespace
+
+constinit const std::span<const CommandSpec> kBitmapCommands = kRows;
+
+}  // namespace server
