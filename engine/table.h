@@ -61,7 +61,10 @@ class Table {
   virtual uint32_t blocks() const = 0;
   // The one block that would hold `key`; blocks() when the key lies beyond the last.
   virtual uint32_t find_block(std::string_view key) const = 0;
+  // Where a block begins in the file; block_offset(blocks()) is where the last one ends.
+  virtual uint64_t block_offset(uint32_t index) const = 0;
   // Reads and verifies a block (checksum before decompression). Blocking. Threads: any.
+  // Errors: kCorruption naming file and offset; kIoError.
   virtual Result<BlockRef> read_block(uint32_t index) const = 0;
   // As read_block, `count` blocks from `first` on, with one read of the file.
   virtual Result<std::vector<BlockRef>> read_blocks(uint32_t first, uint32_t count) const = 0;

@@ -1,5 +1,9 @@
 // engine/table_builder.h: writes a table, record by record in rising key order.
 //
+// The file is drawn in engine/table_format.h. A record too big for a block gets a block of its own. Blocks go
+// to the file some 256 KB at a time, hashed on their way for TableMeta::checksum; the hashes of all keys (8
+// bytes each) are kept for the filter until finish().
+//
 // Threads: one at a time.
 #pragma once
 
@@ -16,7 +20,7 @@ enum class Compression : uint8_t { kNone = 0, kLz4 = 1 };
 
 struct TableOptions {
   uint64_t hash_seed = 0;
-  uint32_t block_bytes = 4096;  // Of a data block before compression.
+  uint32_t block_bytes = 4096;  // A data block decompressed in memory, the object around it included.
   uint32_t filter_bits_per_key = 10;
   Compression compression = Compression::kLz4;
 };
@@ -27,7 +31,8 @@ class TableBuilder {
   TableBuilder(std::unique_ptr<File> file, uint64_t number, const TableOptions& options);
   ~TableBuilder();
 
-  // Requires: key greater than the last. Errors: those of File::write; then nothing more can be added.
+  // Requires: key greater than the last. Errors: those of File::write; kInvalid for a record that passes
+  // table_format::kRecordBytesMax; then nothing more can be added.
   Status add(std::string_view key, std::string_view value, uint8_t flags);
   uint64_t file_bytes() const;  // Written so far, about.
   uint64_t entries() const;
