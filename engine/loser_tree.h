@@ -1,0 +1,92 @@
+// engine/loser_tree.h: which of many iterators is next (Knuth 5.4.1).
+//
+// Every inner node remembers the loser of the match played there, so a step replays one path from a leaf to
+// the root: one comparison a level, on eight-byte heads. Heads are taken behind the prefix that all keys at
+// hand share (keys of one collection share nine bytes and more); where a key leaves the prefix, and where
+// heads tie too often, the prefix is found anew.
+//
+//                 winner
+//                   |
+//              loser of 0|1 , 2|3
+//              /            \        .
+//        loser 0,1        loser 2,3
+//         /     \          /     \   .
+//       run 0  run 1    run 2   run 3        equal keys: the lower number (the newer run) comes first
+//
+// Unlike merging_iterator() it shows every record of a key, newest first: merges need the shadowed ones too.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/iterator.h"
+#include "engine/key_head.h"
+
+namespace engine {
+
+class LoserTree {
+ public:
+  using State = Iterator::State;
+
+  // `children` newest first.
+  explicit LoserTree(std::vector<std::unique_ptr<Iterator>> children);
+
+  // Moves every child by seek(child) and finds the first. All children are moved even when one is cold, so
+  // that the source hears of all blocks that are needed at once.
+  template <typename Seek>
+  State start(bool backward, Seek&& seek) {
+    backward_ = backward;
+    for (const auto& child : children_) seek(*child);
+    return build();
+  }
+  // Moves the winner on. Requires: state() == kAt.
+  State step();
+
+  State state() const { return state_; }
+  bool backward() const { return backward_; }
+  // The winner. Requires: state() == kAt. The key is valid until the winner moves.
+  std::string_view key() const { return leaves_[winner_].key; }
+  const Iterator& winner() const { return *children_[winner_]; }
+  const Status& status() const;
+
+ private:
+  struct Leaf {
+    uint64_t head = 0;  // Complemented when going backward, so that less is always earlier.
+    std::string_view key;
+    bool at_end = true;
+  };
+
+  State build();
+  bool load(size_t child);  // False: the key lies outside the prefix.
+  void find_prefix();
+  void play_all();
+  void replay(size_t child);
+  bool before(size_t a, size_t b) {
+    if (leaves_[a].head != leaves_[b].head) [[likely]]
+      return leaves_[a].head < leaves_[b].head;
+    return before_by_key(a, b);
+  }
+  bool before_by_key(size_t a, size_t b);
+  uint64_t head_of(std::string_view key) const {
+    const uint64_t head = key_head(key.substr(prefix_.size()));
+    return backward_ ? ~head : head;
+  }
+
+  const std::vector<std::unique_ptr<Iterator>> children_;
+  std::vector<Leaf> leaves_;
+  std::vector<uint32_t> losers_;  // Node n's parent is n/2; leaf i is node i + children.
+  size_t winner_ = 0;
+  std::string prefix_;
+  uint32_t ties_ = 0;  // Since the prefix was found.
+  uint32_t ties_max_ = kTiesMin;
+  bool backward_ = false;
+  State state_ = State::kEnd;
+
+  static constexpr uint32_t kTiesMin = 64;
+  static constexpr uint32_t kTiesMax = 1 << 20;
+};
+
+}  // namespace engine

@@ -1,0 +1,65 @@
+#include "engine/merging_iterator.h"
+
+#include <string>
+#include <utility>
+
+#include "engine/loser_tree.h"
+
+namespace engine {
+namespace {
+
+class MergingIterator final : public Iterator {
+ public:
+  explicit MergingIterator(std::vector<std::unique_ptr<Iterator>> children) : tree_(std::move(children)) {}
+
+  State seek_first() override {
+    return tree_.start(false, [](Iterator& it) { it.seek_first(); });
+  }
+  State seek_last() override {
+    return tree_.start(true, [](Iterator& it) { it.seek_last(); });
+  }
+  State seek(std::string_view key) override {
+    last_key_.assign(key);  // It may be a view of what a child is on.
+    return tree_.start(false, [this](Iterator& it) { it.seek(last_key_); });
+  }
+  State seek_before(std::string_view key) override {
+    last_key_.assign(key);
+    return tree_.start(true, [this](Iterator& it) { it.seek_before(last_key_); });
+  }
+  State next() override {
+    last_key_.assign(tree_.key());
+    if (!tree_.backward()) return skip_shadowed();
+    tree_.start(false, [this](Iterator& it) { it.seek(last_key_); });
+    return tree_.state() == State::kAt && tree_.key() == last_key_ ? skip_shadowed() : tree_.state();
+  }
+  State prev() override {
+    last_key_.assign(tree_.key());
+    if (tree_.backward()) return skip_shadowed();
+    return tree_.start(true, [this](Iterator& it) { it.seek_before(last_key_); });
+  }
+  State state() const override { return tree_.state(); }
+  std::string_view key() const override { return tree_.key(); }
+  std::string_view value() const override { return tree_.winner().value(); }
+  uint8_t flags() const override { return tree_.winner().flags(); }
+  const Status& status() const override { return tree_.status(); }
+
+ private:
+  // Leaves the record shown and all older ones of its key, which is last_key_.
+  State skip_shadowed() {
+    while (tree_.step() == State::kAt && tree_.key() == last_key_) {
+    }
+    return tree_.state();
+  }
+
+  LoserTree tree_;
+  std::string last_key_;
+};
+
+}  // namespace
+
+std::unique_ptr<Iterator> merging_iterator(std::vector<std::unique_ptr<Iterator>> children) {
+  if (children.size() == 1) return std::move(children.front());
+  return std::make_unique<MergingIterator>(std::move(children));
+}
+
+}  // namespace engine
