@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/env.h"
@@ -50,24 +51,29 @@ struct VersionEdit {
 struct ManifestState {
   std::map<uint64_t, PlacedTable> tables;
   Lsn flushed = 0;
-  std::map<ObjectId, int64_t> counts;
+  std::map<ObjectId, int64_t> counts;  // None is zero.
   uint64_t next_table = 1;
   ObjectId next_object = 1;
   std::string dead_objects;
   std::map<std::string, std::string> properties;
   void apply(const VersionEdit& edit);
+  // The edit that makes this of nothing.
+  VersionEdit as_edit() const;
 };
 
 class Manifest {
  public:
-  // Reads what CURRENT names, or creates an empty one in an empty directory (with `initial` as first edit).
-  // Blocking. A torn last edit is cut (N2). Errors: kCorruption naming file and offset; kTooNew; kIoError.
+  // Reads what CURRENT names, or creates an empty one in a directory without tables (with `initial` as first
+  // edit). A torn end is cut (N2); what a crash has left of other manifests is removed. Blocking.
+  // Errors: kCorruption naming file and offset; kTooNew; kIoError; kNoSpace.
   static Result<std::unique_ptr<Manifest>> open(FileSystem& files, const std::string& directory,
                                                 const VersionEdit& initial);
   virtual ~Manifest() = default;
   virtual const ManifestState& state() const = 0;
-  // Appends and syncs one edit. Blocking. After an error nothing more can be applied: the file's end is
-  // unknown, and reopening decides.
+  // Appends and syncs one edit. Blocking. Requires: removed tables are there, added ones are not.
+  // After an error it is unknown whether a reopened manifest would show the edit, so no table that it names
+  // may be removed; state() is without it. The next apply() first begins a new file from state(), and once
+  // that returned OK the failed edit has never been.
   virtual Status apply(const VersionEdit& edit) = 0;
   virtual uint64_t file_bytes() const = 0;
 };
