@@ -1,9 +1,18 @@
 // engine/version.h: which tables make up the tree, at one moment.
 //
 // A level is a row of runs, newest first; a run is a row of tables with disjoint, rising key ranges. Level 0
-// takes flushes: its runs are sublevels (a flush's tables go into the highest sublevel that no table above
-// overlaps), so a read pays for the depth of overlap and not for the number of files. Deeper levels have one
-// run each today; nothing here assumes it.
+// takes flushes: its runs are sublevels (a flushed table goes into the lowest sublevel that has every table
+// it overlaps below it), so a read pays for the depth of overlap and not for the number of files. Deeper
+// levels have one run each today; nothing here assumes it.
+//
+// Runs of a level have numbers that rise with recency. An edit names a table's place by (level, run number),
+// so a run lives as long as a table is in it and its number comes back when it is filled again:
+//
+//     L0   run 3            [c d]                       a flush of [a b] [c d] [e z] now: [a b] into run 2,
+//     above
+//          run 2                      [e g]              what it overlaps in run 1; [c d] into a new run 4;
+//          run 1   [a      b]      [f  m]                 [e z] into run 3, above [e g]
+//     L6   run 1   [a   e] [f  k] [l    z]
 //
 // Invariants
 //   V1  For one key, a record in a newer run (lower level; same level, earlier run) is newer.
@@ -14,35 +23,52 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/iterator.h"
 #include "engine/table.h"
 
 namespace engine {
 
-using TableRef = std::shared_ptr<const Table>;
+struct ManifestState;
+struct VersionEdit;
 
+using TableRef = std::shared_ptr<const Table>;
+using TableMap = std::map<uint64_t, TableRef>;  // By number.
+
+// Cheap to copy: copies share one body.
 class Run {
  public:
-  Run() = default;
-  explicit Run(std::vector<TableRef> tables);  // Sorted here by smallest key.
-  const std::vector<TableRef>& tables() const { return tables_; }
-  uint64_t bytes() const { return bytes_; }
+  Run();
+  explicit Run(std::vector<TableRef> tables,
+               uint64_t number = 1);  // Sorted here by smallest key. Requires: V2.
+  uint64_t number() const { return body_->number; }
+  const std::vector<TableRef>& tables() const { return body_->tables; }
+  uint64_t bytes() const { return body_->bytes; }
   // The one table whose range holds the key; null if none does. Binary search over key heads.
   const Table* find(std::string_view key) const;
-  // Index of the first table whose largest key is >= key.
+  // Index of the first table whose largest key is >= key; tables().size() if none.
   size_t lower_bound(std::string_view key) const;
+  // The tables that overlap [begin, end_inclusive], as indices [first, last).
+  std::pair<size_t, size_t> overlapping(std::string_view begin, std::string_view end_inclusive) const;
 
  private:
-  std::vector<TableRef> tables_;
-  std::vector<uint64_t> heads_;  // First eight bytes of each table's largest key, big-endian.
-  uint64_t bytes_ = 0;
+  struct Body {
+    uint64_t number = 1;
+    std::vector<TableRef> tables;
+    std::string prefix;           // Common to the largest keys of all tables.
+    std::vector<uint64_t> heads;  // Eight bytes of each table's largest key behind the prefix, big-endian.
+    uint64_t bytes = 0;
+  };
+  std::shared_ptr<const Body> body_;
 };
 
 struct Level {
-  std::vector<Run> runs;  // Newest first.
+  std::vector<Run> runs;  // Newest first, none empty.
   uint64_t bytes() const;
   size_t tables() const;
 };
@@ -64,6 +90,9 @@ class Version {
         if (const Table* table = run.find(key); table && visit(*table)) return;
   }
   bool overlaps(std::string_view begin, std::string_view end_inclusive, int from_level) const;
+  // Whether a table with a number below `before` overlaps [begin, end) (empty end: no end). Tables made after
+  // an object died, by merges that knew it dead, do not hold it: so DeadObjects learns what it may forget.
+  bool overlaps_older(std::string_view begin, std::string_view end, uint64_t before) const;
   uint64_t bytes() const;
   size_t tables() const;
   uint64_t unsettled() const;
@@ -74,10 +103,21 @@ class Version {
 };
 using VersionRef = std::shared_ptr<const Version>;
 
+// The version that a manifest's state describes. Requires: `opened` has every table of it, V2.
+VersionRef build_version(const ManifestState& state, const TableMap& opened);
+// The version after one more edit; runs that it does not touch are shared. Requires: `opened` has every table
+// that the edit adds, moved ones excepted; the edit fits `old` (V2).
+VersionRef apply_edit(const Version& old, const VersionEdit& edit, const TableMap& opened);
+
+// The runs of level 0 into which flushed tables go, one for each of `tables` (disjoint, as a flush makes
+// them): above everything that the table overlaps, and as low as that allows. Those of one flush may go into
+// different runs.
+std::vector<uint64_t> place_flush(const Version& version, const std::vector<TableMeta>& tables);
+
 // Iterates one run, opening tables as it comes to them. `source` must outlive it.
 std::unique_ptr<Iterator> run_iterator(const Run& run, BlockSource& source);
 // Appends iterators for every run of the version that can hold keys in [begin, end) (empty end: no end),
-// newest first.
+// newest first. Outside that range they may miss records.
 void add_iterators(const Version& version, std::string_view begin, std::string_view end, BlockSource& source,
                    std::vector<std::unique_ptr<Iterator>>* out);
 

@@ -1,0 +1,319 @@
+#include "engine/version.h"
+
+#include <algorithm>
+#include <set>
+
+#include "engine/key_head.h"
+#include "engine/manifest.h"
+
+namespace engine {
+
+// ---- Run
+
+Run::Run() {
+  static const std::shared_ptr<const Body> empty = std::make_shared<Body>();
+  body_ = empty;
+}
+
+Run::Run(std::vector<TableRef> tables, uint64_t number) {
+  auto body = std::make_shared<Body>();
+  std::sort(tables.begin(), tables.end(),
+            [](const TableRef& a, const TableRef& b) { return a->meta().smallest < b->meta().smallest; });
+  for (size_t i = 0; i < tables.size(); ++i) {
+    const TableMeta& meta = tables[i]->meta();
+    INVARIANT(meta.smallest <= meta.largest);
+    INVARIANT(i == 0 || tables[i - 1]->meta().largest < meta.smallest);  // V2
+    body->bytes += meta.file_bytes;
+  }
+  if (!tables.empty()) {
+    // Sorted keys share what the first and the last share.
+    const std::string& first = tables.front()->meta().largest;
+    body->prefix = first.substr(0, common_prefix(first, tables.back()->meta().largest));
+    body->heads.reserve(tables.size());
+    for (const TableRef& table : tables)
+      body->heads.push_back(key_head(std::string_view(table->meta().largest).substr(body->prefix.size())));
+  }
+  body->number = number;
+  body->tables = std::move(tables);
+  body_ = std::move(body);
+}
+
+size_t Run::lower_bound(std::string_view key) const {
+  const Body& body = *body_;
+  const int order = key.substr(0, body.prefix.size()).compare(body.prefix);
+  if (order < 0) return 0;
+  if (order > 0) return body.tables.size();
+  const uint64_t head = key_head(key.substr(body.prefix.size()));
+  auto at =
+      static_cast<size_t>(std::lower_bound(body.heads.begin(), body.heads.end(), head) - body.heads.begin());
+  while (at < body.heads.size() && body.heads[at] == head && body.tables[at]->meta().largest < key) ++at;
+  return at;
+}
+
+const Table* Run::find(std::string_view key) const {
+  const size_t at = lower_bound(key);
+  if (at == body_->tables.size()) return nullptr;
+  const Table* table = body_->tables[at].get();
+  return table->meta().smallest <= key ? table : nullptr;
+}
+
+std::pair<size_t, size_t> Run::overlapping(std::string_view begin, std::string_view end_inclusive) const {
+  const size_t first = lower_bound(begin);
+  size_t last = lower_bound(end_inclusive);
+  if (last < tables().size() && tables()[last]->meta().smallest <= end_inclusive) ++last;
+  return {first, std::max(first, last)};
+}
+
+// ---- Level, Version
+
+uint64_t Level::bytes() const {
+  uint64_t sum = 0;
+  for (const Run& run : runs) sum += run.bytes();
+  return sum;
+}
+
+size_t Level::tables() const {
+  size_t sum = 0;
+  for (const Run& run : runs) sum += run.tables().size();
+  return sum;
+}
+
+bool Version::overlaps(std::string_view begin, std::string_view end_inclusive, int from_level) const {
+  for (int n = from_level; n < kLevels; ++n) {
+    for (const Run& run : level(n).runs) {
+      const auto [first, last] = run.overlapping(begin, end_inclusive);
+      if (first < last) return true;
+    }
+  }
+  return false;
+}
+
+bool Version::overlaps_older(std::string_view begin, std::string_view end, uint64_t before) const {
+  for (const Level& level : levels_) {
+    for (const Run& run : level.runs) {
+      for (size_t i = run.lower_bound(begin); i < run.tables().size(); ++i) {
+        const TableMeta& meta = run.tables()[i]->meta();
+        if (!end.empty() && meta.smallest >= end) break;
+        if (meta.number < before) return true;
+      }
+    }
+  }
+  return false;
+}
+
+uint64_t Version::bytes() const {
+  uint64_t sum = 0;
+  for (const Level& level : levels_) sum += level.bytes();
+  return sum;
+}
+
+size_t Version::tables() const {
+  size_t sum = 0;
+  for (const Level& level : levels_) sum += level.tables();
+  return sum;
+}
+
+uint64_t Version::unsettled() const {
+  uint64_t sum = 0;
+  for (const Level& level : levels_)
+    for (const Run& run : level.runs)
+      for (const TableRef& table : run.tables()) sum += table->meta().unsettled;
+  return sum;
+}
+
+std::vector<TableRef> Version::all_tables() const {
+  std::vector<TableRef> all;
+  all.reserve(tables());
+  for (const Level& level : levels_)
+    for (const Run& run : level.runs) all.insert(all.end(), run.tables().begin(), run.tables().end());
+  return all;
+}
+
+// ---- making versions
+
+namespace {
+
+using RunTables = std::map<uint64_t, std::vector<TableRef>, std::greater<>>;  // Newest run first.
+
+Level make_level(RunTables runs) {
+  Level level;
+  for (auto& [number, tables] : runs)
+    if (!tables.empty()) level.runs.emplace_back(std::move(tables), number);
+  return level;
+}
+
+const TableRef& lookup(const TableMap& opened, uint64_t number) {
+  const auto found = opened.find(number);
+  INVARIANT(found != opened.end() && found->second != nullptr);
+  return found->second;
+}
+
+}  // namespace
+
+VersionRef build_version(const ManifestState& state, const TableMap& opened) {
+  std::vector<RunTables> levels(kLevels);
+  for (const auto& [number, placed] : state.tables)
+    levels.at(static_cast<size_t>(placed.level))[placed.run].push_back(lookup(opened, number));
+  Version::Levels made;
+  for (RunTables& runs : levels) made.push_back(make_level(std::move(runs)));
+  return std::make_shared<Version>(std::move(made));
+}
+
+VersionRef apply_edit(const Version& old, const VersionEdit& edit, const TableMap& opened) {
+  const std::set<uint64_t> removed(edit.removed.begin(), edit.removed.end());
+  TableMap moved;
+  Version::Levels made;
+  size_t found = 0;
+  for (int n = 0; n < kLevels; ++n) {
+    Level level;
+    for (const Run& run : old.level(n).runs) {
+      std::vector<TableRef> kept;
+      for (const TableRef& table : run.tables()) {
+        if (removed.count(table->meta().number) != 0) {
+          moved[table->meta().number] = table;
+          ++found;
+        } else {
+          kept.push_back(table);
+        }
+      }
+      if (kept.size() == run.tables().size()) {
+        level.runs.push_back(run);
+      } else if (!kept.empty()) {
+        level.runs.emplace_back(std::move(kept), run.number());
+      }
+    }
+    made.push_back(std::move(level));
+  }
+  INVARIANT(found == removed.size());
+
+  std::vector<RunTables> added(kLevels);
+  for (const PlacedTable& placed : edit.added) {
+    const auto from_old = moved.find(placed.meta.number);
+    added.at(static_cast<size_t>(placed.level))[placed.run].push_back(
+        from_old != moved.end() ? from_old->second : lookup(opened, placed.meta.number));
+  }
+  for (size_t n = 0; n < added.size(); ++n) {
+    for (auto& [number, tables] : added[n]) {
+      std::vector<Run>& runs = made[n].runs;
+      const auto at = std::find_if(runs.begin(), runs.end(), [&, run_number = number](const Run& run) {
+        return run.number() <= run_number;
+      });
+      if (at != runs.end() && at->number() == number) {
+        tables.insert(tables.end(), at->tables().begin(), at->tables().end());
+        *at = Run(std::move(tables), number);
+      } else {
+        runs.insert(at, Run(std::move(tables), number));
+      }
+    }
+  }
+  return std::make_shared<Version>(std::move(made));
+}
+
+std::vector<uint64_t> place_flush(const Version& version, const std::vector<TableMeta>& tables) {
+  const std::vector<Run>& runs = version.level(0).runs;
+  std::vector<uint64_t> numbers;
+  for (const TableMeta& meta : tables) {
+    uint64_t number = 0;
+    for (const Run& run : runs) {  // Newest first: the last one seen that the table does not overlap.
+      const auto [first, last] = run.overlapping(meta.smallest, meta.largest);
+      if (first < last) {
+        if (number == 0) number = run.number() + 1;  // Above the newest run.
+        break;
+      }
+      number = run.number();
+    }
+    numbers.push_back(number == 0 ? 1 : number);
+  }
+  return numbers;
+}
+
+// ---- iterating
+
+namespace {
+
+class RunIterator final : public Iterator {
+ public:
+  RunIterator(Run run, BlockSource& source) : run_(std::move(run)), source_(source) {}
+
+  State seek_first() override {
+    return forward_from(0, [](Iterator& it) { return it.seek_first(); });
+  }
+  State seek_last() override {
+    return backward_from(run_.tables().size(), [](Iterator& it) { return it.seek_last(); });
+  }
+  State seek(std::string_view key) override {
+    return forward_from(run_.lower_bound(key), [key](Iterator& it) { return it.seek(key); });
+  }
+  State seek_before(std::string_view key) override {
+    // The first table that reaches `key` may hold a lesser key too; all after it hold none.
+    const size_t at = run_.lower_bound(key);
+    const bool inside = at < run_.tables().size() && run_.tables()[at]->meta().smallest < key;
+    return backward_from(inside ? at + 1 : at, [key](Iterator& it) { return it.seek_before(key); });
+  }
+  State next() override {
+    state_ = table_->next();
+    if (state_ != State::kEnd) return state_;
+    return forward_from(at_ + 1, [](Iterator& it) { return it.seek_first(); });
+  }
+  State prev() override {
+    state_ = table_->prev();
+    if (state_ != State::kEnd) return state_;
+    return backward_from(at_, [](Iterator& it) { return it.seek_last(); });
+  }
+  State state() const override { return state_; }
+  std::string_view key() const override { return table_->key(); }
+  std::string_view value() const override { return table_->value(); }
+  uint8_t flags() const override { return table_->flags(); }
+  const Status& status() const override { return table_ ? table_->status() : ok_; }
+
+ private:
+  void open(size_t at) {
+    if (table_ && at_ == at) return;
+    at_ = at;
+    table_ = table_iterator(run_.tables()[at], source_);
+  }
+  // A table is never empty, so one step to a neighbour is enough.
+  template <typename Seek>
+  State forward_from(size_t at, Seek&& seek) {
+    if (at >= run_.tables().size()) return state_ = State::kEnd;
+    open(at);
+    return state_ = seek(*table_);
+  }
+  template <typename Seek>
+  State backward_from(size_t end, Seek&& seek) {
+    if (end == 0) return state_ = State::kEnd;
+    open(end - 1);
+    return state_ = seek(*table_);
+  }
+
+  const Run run_;
+  BlockSource& source_;
+  std::unique_ptr<Iterator> table_;
+  size_t at_ = 0;  // Which table `table_` iterates.
+  State state_ = State::kEnd;
+  const Status ok_;
+};
+
+}  // namespace
+
+std::unique_ptr<Iterator> run_iterator(const Run& run, BlockSource& source) {
+  return std::make_unique<RunIterator>(run, source);
+}
+
+void add_iterators(const Version& version, std::string_view begin, std::string_view end, BlockSource& source,
+                   std::vector<std::unique_ptr<Iterator>>* out) {
+  for (int n = 0; n < kLevels; ++n) {
+    for (const Run& run : version.level(n).runs) {
+      const std::vector<TableRef>& tables = run.tables();
+      const auto reaches = [&](size_t i) {
+        return i < tables.size() && (end.empty() || tables[i]->meta().smallest < end);
+      };
+      const size_t first = run.lower_bound(begin);
+      if (!reaches(first)) continue;
+      // One table is the usual case for a short range, and cheaper than a run.
+      out->push_back(reaches(first + 1) ? run_iterator(run, source) : table_iterator(tables[first], source));
+    }
+  }
+}
+
+}  // namespace engine
