@@ -98,9 +98,7 @@ std::unique_ptr<Manifest> open_ok(FileSystem& files) {
   return std::move(manifest.value());
 }
 
-std::string golden_path() {
-  return std::string(__FILE__).substr(0, std::string(__FILE__).rfind('/')) + "/golden/manifest.v1";
-}
+std::string golden_path() { return VARVE_TESTS_DIR "/golden/manifest.v1"; }
 
 TEST_SUITE("engine/manifest_edit") {
   TEST_CASE("an edit read back is the edit written, at the extremes of its numbers too") {
@@ -364,7 +362,7 @@ TEST_SUITE("engine/manifest") {
   }
 
   TEST_CASE("the bytes of format 1 stay as they are, and are read for ever") {
-    // VARVE_GOLDEN=1 writes them anew: only for a new format version, under a new name.
+    // VARVE_WRITE_GOLDEN=1 writes them anew: only for a new format version, under a new name.
     const auto disk = disk_with_directory();
     std::string state;
     {
@@ -386,7 +384,7 @@ TEST_SUITE("engine/manifest") {
       state = text_of(manifest->state());
     }
     const std::string bytes = disk->contents("/d/MANIFEST-000001");
-    if (std::getenv("VARVE_GOLDEN") != nullptr) std::ofstream(golden_path(), std::ios::binary) << bytes;
+    if (std::getenv("VARVE_WRITE_GOLDEN") != nullptr) std::ofstream(golden_path(), std::ios::binary) << bytes;
     std::ifstream in(golden_path(), std::ios::binary);
     std::stringstream golden;
     golden << in.rdbuf();
