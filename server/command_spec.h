@@ -181,12 +181,16 @@ constexpr KeySpec keys_somewhere(uint16_t flags, const char* notes) {
 
 inline constexpr int kKeySpecsMax = 3;
 
+// Commands whose key specs cannot say all: server/command_keys.cc has a function for each of these.
+enum class SpecialKeys : uint8_t { kNone, kSet, kBitfield, kSort, kSortRo, kMigrate };
+
 struct CommandSpec {
   const char* name;   // Lower case; a subcommand is "container|name".
   int16_t arity = 0;  // Arguments with the name; < 0: at least so many.
   uint32_t flags = 0;
   uint32_t categories = 0;
   KeySpec keys[kKeySpecsMax] = {};
+  SpecialKeys special_keys = SpecialKeys::kNone;
   Group group = Group::kGeneric;
   Origin origin = Origin::kRedis70;
   uint8_t doc_flags = 0;

@@ -7,6 +7,7 @@
 
 #include "engine/status.h"
 #include "server/commands/table.h"
+#include "server/units.h"
 
 namespace server {
 
@@ -65,7 +66,7 @@ void derive_key_range(Command& command) {
 }
 
 // ASCII letters of eight bytes in lower case at once: the top bit of each byte of `upper` marks a capital.
-uint64_t lower(uint64_t bytes) {
+uint64_t fold(uint64_t bytes) {
   constexpr uint64_t kEach = 0x0101010101010101;
   const uint64_t low7 = bytes & (0x7f * kEach);
   const uint64_t from_a = low7 + (0x80 - 'A') * kEach;
@@ -115,8 +116,8 @@ struct CommandTable::Names {
     size_t i = 0;
     const char* at = text.data();
     size_t left = text.size();
-    for (; left > 8; left -= 8, at += 8) word->bytes[i++] = lower(load<uint64_t>(at));
-    word->bytes[i] = lower(load_up_to_8(at, left));
+    for (; left > 8; left -= 8, at += 8) word->bytes[i++] = fold(load<uint64_t>(at));
+    word->bytes[i] = fold(load_up_to_8(at, left));
     word->parent = parent;
     return true;
   }
@@ -173,6 +174,7 @@ CommandTable::CommandTable() : names_(std::make_unique<Names>()) {
   }
 }
 
+CommandTable::CommandTable(CommandTable&&) noexcept = default;
 CommandTable::~CommandTable() = default;
 
 void CommandTable::bind(std::span<const Binding> bindings) {
@@ -257,11 +259,7 @@ std::string_view category_name(uint32_t category) {
 
 uint32_t category_of(std::string_view name) {
   for (int i = 0; i < acl::kCategoryCount; ++i) {
-    const std::string_view other = kCategoryNames[i];
-    if (std::equal(name.begin(), name.end(), other.begin(), other.end(),
-                   [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == b; })) {
-      return 1u << i;
-    }
+    if (equals_ignoring_case(name, kCategoryNames[i])) return 1u << i;
   }
   return 0;
 }

@@ -56,6 +56,7 @@ struct Command {
 class CommandTable {
  public:
   CommandTable();  // Every command known, none served.
+  CommandTable(CommandTable&&) noexcept;
   ~CommandTable();
 
   // Requires: every name is in the table and not yet bound.

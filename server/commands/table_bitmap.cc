@@ -22,6 +22,7 @@ constexpr CommandSpec kRows[] = {
      .categories = acl::kBitmap,
      .keys = {key_at(1, key::kRw | key::kUpdate | key::kAccess | key::kVariableFlags,
                      "Reads and writes, by operation")},
+     .special_keys = SpecialKeys::kBitfield,
      .group = Group::kBitmap,
      .since = "3.2.0",
      .summary = "Read, write and increment integers of any width inside a string.",

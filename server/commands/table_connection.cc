@@ -87,10 +87,9 @@ constexpr CommandSpec kRows[] = {
                 "5.0.0 Type `replica`, formerly `slave`.\n"
                 "6.2.0 Filter `LADDR`.",
      .arguments = "filter('ip:port'~2.8.12 | new-format([ID=client-id:integer@2.8.12] | "
-                  "[TYPE=normal_master_slave_pubsub@2.8.12(normal=normal:token | "
-                  "master=master:token@3.2.0 | slave=slave:token | replica=replica:token@5.0.0 | "
-                  "pubsub=pubsub:token)] | [USER=username] | [ADDR='ip:port'] | [LADDR='ip:port'@6.2.0] "
-                  "| [SKIPME='yes/no'])...)"},
+                  "[TYPE=normal_master_slave_pubsub@2.8.12(NORMAL | MASTER@3.2.0 | SLAVE | "
+                  "REPLICA@5.0.0 | PUBSUB)] | [USER=username] | [ADDR='ip:port'] | "
+                  "[LADDR='ip:port'@6.2.0] | [SKIPME='yes/no'])...)"},
     {.name = "client|list",
      .arity = -2,
      .flags = cmd::kAdmin | cmd::kNoScript | cmd::kLoading | cmd::kStale | cmd::kSentinel,
@@ -106,8 +105,8 @@ constexpr CommandSpec kRows[] = {
                 "6.2.0 Fields `argv-mem`, `tot-mem`, `laddr`, `redir`; filter `ID`.\n"
                 "7.0.0 Fields `resp`, `multi-mem`, `rbs`, `rbp`.\n"
                 "7.0.3 Field `ssub`.",
-     .arguments = "[TYPE=normal_master_replica_pubsub@5.0.0(normal=normal:token | master=master:token | "
-                  "replica=replica:token | pubsub=pubsub:token)] [ID=id@6.2.0{client-id:integer...}]"},
+     .arguments = "[TYPE=normal_master_replica_pubsub@5.0.0(NORMAL | MASTER | REPLICA | PUBSUB)] "
+                  "[ID=id@6.2.0{client-id:integer...}]"},
     {.name = "client|no-evict",
      .arity = 3,
      .flags = cmd::kAdmin | cmd::kNoScript | cmd::kLoading | cmd::kStale | cmd::kSentinel,
@@ -156,7 +155,7 @@ constexpr CommandSpec kRows[] = {
      .summary = "Tell the name or the version of the client library.",
      .complexity = "O(1)",
      .tips = "request_policy:all_nodes response_policy:all_succeeded",
-     .arguments = "attr(lib-name=libname | lib-ver=libver)"},
+     .arguments = "attr(LIB-NAME=libname | LIB-VER=libver)"},
     {.name = "client|setname",
      .arity = 3,
      .flags = cmd::kNoScript | cmd::kLoading | cmd::kStale | cmd::kSentinel,
@@ -174,8 +173,8 @@ constexpr CommandSpec kRows[] = {
      .since = "6.0.0",
      .summary = "Ask to be told when keys that were read change.",
      .complexity = "O(1), more with some options",
-     .arguments = "status(ON | OFF) [REDIRECT=client-id:integer] [PREFIX=prefix*...] "
-                  "[BCAST=BCAST:token] [OPTIN=OPTIN:token] [OPTOUT=OPTOUT:token] [NOLOOP=NOLOOP:token]"},
+     .arguments = "status(ON | OFF) [REDIRECT=client-id:integer] [PREFIX=prefix*...] [BCAST] [OPTIN] "
+                  "[OPTOUT] [NOLOOP]"},
     {.name = "client|trackinginfo",
      .arity = 2,
      .flags = cmd::kNoScript | cmd::kLoading | cmd::kStale | cmd::kSentinel,

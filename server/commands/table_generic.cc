@@ -130,6 +130,7 @@ constexpr CommandSpec kRows[] = {
      .categories = acl::kKeyspace | acl::kDangerous,
      .keys = {key_at(3, key::kRw | key::kAccess | key::kDelete),
               keys_after("KEYS", -2, -1, 1, 0, key::kRw | key::kAccess | key::kDelete | key::kIncomplete)},
+     .special_keys = SpecialKeys::kMigrate,
      .group = Group::kGeneric,
      .since = "2.6.0",
      .summary = "Move keys to another server in one step.",
@@ -139,7 +140,7 @@ constexpr CommandSpec kRows[] = {
                 "3.0.6 Option `KEYS`.\n"
                 "4.0.7 Option `AUTH`.\n"
                 "6.0.0 Option `AUTH2`.",
-     .arguments = "host port:integer key_or_empty_string(key#0 | '\"\"'=empty_string:token) "
+     .arguments = "host port:integer key_or_empty_string(key#0 | ''=empty_string:token) "
                   "destination-db:integer timeout:integer [COPY@3.0.0] [REPLACE@3.0.0] "
                   "[authentication([AUTH=password@4.0.7] | [AUTH2=username_password@6.0.0{username "
                   "password}])] [KEYS=key#1@3.0.6...]"},
@@ -330,6 +331,7 @@ constexpr CommandSpec kRows[] = {
                              "Keys of BY and GET: their names come from what is sorted"),
               keys_somewhere(key::kOw | key::kUpdate,
                              "The key after STORE, which may stand anywhere among the options")},
+     .special_keys = SpecialKeys::kSort,
      .group = Group::kGeneric,
      .since = "1.0.0",
      .summary = "Sort a list, a set or a sorted set, and return or store the outcome.",
@@ -344,6 +346,7 @@ constexpr CommandSpec kRows[] = {
      .keys = {key_at(1, key::kRo | key::kAccess),
               keys_somewhere(key::kRo | key::kAccess,
                              "Keys of BY and GET: their names come from what is sorted")},
+     .special_keys = SpecialKeys::kSortRo,
      .group = Group::kGeneric,
      .since = "7.0.0",
      .summary = "Sort a list, a set or a sorted set, and return the outcome.",

@@ -26,7 +26,7 @@ constexpr CommandSpec kRows[] = {
      .since = "3.2.0",
      .summary = "Tell the distance between two places.",
      .complexity = "O(log(N))",
-     .arguments = "key#0 member1 member2 [unit(m=m:token | km=km:token | ft=ft:token | mi=mi:token)]"},
+     .arguments = "key#0 member1 member2 [unit(M | KM | FT | MI)]"},
     {.name = "geohash",
      .arity = -2,
      .flags = cmd::kReadonly,
@@ -62,10 +62,9 @@ constexpr CommandSpec kRows[] = {
      .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
      .history = "6.2.0 `ANY` with `COUNT`.\n"
                 "7.0.0 Units in upper case.",
-     .arguments = "key#0 longitude:double latitude:double radius:double unit(m=m:token | km=km:token | "
-                  "ft=ft:token | mi=mi:token) [WITHCOORD] [WITHDIST] [WITHHASH] "
-                  "[count{COUNT=count:integer [ANY@6.2.0]}] [order(ASC | DESC)] [STORE=key#1] "
-                  "[STOREDIST=key#2]"},
+     .arguments = "key#0 longitude:double latitude:double radius:double unit(M | KM | FT | MI) "
+                  "[WITHCOORD] [WITHDIST] [WITHHASH] [count{COUNT=count:integer [ANY@6.2.0]}] "
+                  "[order(ASC | DESC)] [STORE=key#1] [STOREDIST=key#2]"},
     {.name = "georadius_ro",
      .arity = -6,
      .flags = cmd::kReadonly,
@@ -79,9 +78,9 @@ constexpr CommandSpec kRows[] = {
      .deprecated_since = "6.2.0",
      .replaced_by = "`GEOSEARCH` with the `BYRADIUS` argument",
      .history = "6.2.0 `ANY` with `COUNT`.",
-     .arguments = "key#0 longitude:double latitude:double radius:double unit(m=m:token | km=km:token | "
-                  "ft=ft:token | mi=mi:token) [WITHCOORD] [WITHDIST] [WITHHASH] "
-                  "[count{COUNT=count:integer [ANY@6.2.0]}] [order(ASC | DESC)]"},
+     .arguments = "key#0 longitude:double latitude:double radius:double unit(M | KM | FT | MI) "
+                  "[WITHCOORD] [WITHDIST] [WITHHASH] [count{COUNT=count:integer [ANY@6.2.0]}] "
+                  "[order(ASC | DESC)]"},
     {.name = "georadiusbymember",
      .arity = -5,
      .flags = cmd::kWrite | cmd::kDenyOom,
@@ -96,9 +95,9 @@ constexpr CommandSpec kRows[] = {
      .deprecated_since = "6.2.0",
      .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
      .history = "7.0.0 Units in upper case.",
-     .arguments = "key#0 member radius:double unit(m=m:token | km=km:token | ft=ft:token | mi=mi:token) "
-                  "[WITHCOORD] [WITHDIST] [WITHHASH] [count{COUNT=count:integer [ANY]}] [order(ASC | "
-                  "DESC)] [STORE=key#1] [STOREDIST=key#2]"},
+     .arguments = "key#0 member radius:double unit(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] "
+                  "[count{COUNT=count:integer [ANY]}] [order(ASC | DESC)] [STORE=key#1] "
+                  "[STOREDIST=key#2]"},
     {.name = "georadiusbymember_ro",
      .arity = -5,
      .flags = cmd::kReadonly,
@@ -111,9 +110,8 @@ constexpr CommandSpec kRows[] = {
      .complexity = "O(N+log(M)) with N places in the bounding box and M in the index",
      .deprecated_since = "6.2.0",
      .replaced_by = "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments",
-     .arguments = "key#0 member radius:double unit(m=m:token | km=km:token | ft=ft:token | mi=mi:token) "
-                  "[WITHCOORD] [WITHDIST] [WITHHASH] [count{COUNT=count:integer [ANY]}] [order(ASC | "
-                  "DESC)]"},
+     .arguments = "key#0 member radius:double unit(M | KM | FT | MI) [WITHCOORD] [WITHDIST] [WITHHASH] "
+                  "[count{COUNT=count:integer [ANY]}] [order(ASC | DESC)]"},
     {.name = "geosearch",
      .arity = -7,
      .flags = cmd::kReadonly,
@@ -125,9 +123,8 @@ constexpr CommandSpec kRows[] = {
      .complexity = "O(N+log(M)) with N places in the bounding box and M in the shape",
      .history = "7.0.0 Units in upper case.",
      .arguments = "key#0 from(FROMMEMBER=member | FROMLONLAT=longitude_latitude{longitude:double "
-                  "latitude:double}) by(circle{BYRADIUS=radius:double unit(m=m:token | km=km:token | "
-                  "ft=ft:token | mi=mi:token)} | box{BYBOX=width:double height:double unit(m=m:token | "
-                  "km=km:token | ft=ft:token | mi=mi:token)}) [order(ASC | DESC)] "
+                  "latitude:double}) by(circle{BYRADIUS=radius:double unit(M | KM | FT | MI)} | "
+                  "box{BYBOX=width:double height:double unit(M | KM | FT | MI)}) [order(ASC | DESC)] "
                   "[count{COUNT=count:integer [ANY]}] [WITHCOORD] [WITHDIST] [WITHHASH]"},
     {.name = "geosearchstore",
      .arity = -8,
@@ -141,10 +138,9 @@ constexpr CommandSpec kRows[] = {
      .history = "7.0.0 Units in upper case.",
      .arguments = "destination#0 source#1 from(FROMMEMBER=member | "
                   "FROMLONLAT=longitude_latitude{longitude:double latitude:double}) "
-                  "by(circle{BYRADIUS=radius:double unit(m=m:token | km=km:token | ft=ft:token | "
-                  "mi=mi:token)} | box{BYBOX=width:double height:double unit(m=m:token | km=km:token | "
-                  "ft=ft:token | mi=mi:token)}) [order(ASC | DESC)] [count{COUNT=count:integer [ANY]}] "
-                  "[STOREDIST]"},
+                  "by(circle{BYRADIUS=radius:double unit(M | KM | FT | MI)} | box{BYBOX=width:double "
+                  "height:double unit(M | KM | FT | MI)}) [order(ASC | DESC)] "
+                  "[count{COUNT=count:integer [ANY]}] [STOREDIST]"},
 };
 }  // namespace
 

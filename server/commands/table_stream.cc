@@ -14,7 +14,7 @@ constexpr CommandSpec kRows[] = {
      .since = "5.0.0",
      .summary = "Take entries off a group's list of pending ones.",
      .complexity = "O(1) for each ID",
-     .arguments = "key#0 group ID:string..."},
+     .arguments = "key#0 group id..."},
     {.name = "xadd",
      .arity = -5,
      .flags = cmd::kWrite | cmd::kDenyOom | cmd::kFast,
@@ -29,8 +29,8 @@ constexpr CommandSpec kRows[] = {
                 "7.0.0 IDs of the form `<ms>-*`.",
      .arguments = "key#0 [NOMKSTREAM@6.2.0] [trim{strategy(MAXLEN | MINID@6.2.0) "
                   "[operator('='=equal:token | '~'=approximately:token)] threshold "
-                  "[LIMIT=count:integer@6.2.0]}] id_or_auto('*'=auto_id:token | ID:string) "
-                  "field_value{field value}..."},
+                  "[LIMIT=count:integer@6.2.0]}] id_or_auto('*'=auto_id:token | id) field_value{field "
+                  "value}..."},
     {.name = "xautoclaim",
      .arity = -6,
      .flags = cmd::kWrite | cmd::kFast,
@@ -53,7 +53,7 @@ constexpr CommandSpec kRows[] = {
      .summary = "Take over given pending entries of a group.",
      .complexity = "O(log(N)) with N entries pending",
      .tips = "nondeterministic_output",
-     .arguments = "key#0 group consumer min-idle-time ID:string... [IDLE=ms:integer] "
+     .arguments = "key#0 group consumer min-idle-time id... [IDLE=ms:integer] "
                   "[TIME=unix-time-milliseconds:unix-time] [RETRYCOUNT=count:integer] [FORCE] [JUSTID] "
                   "[LASTID=id]"},
     {.name = "xdel",
@@ -65,7 +65,7 @@ constexpr CommandSpec kRows[] = {
      .since = "5.0.0",
      .summary = "Remove entries from a stream.",
      .complexity = "O(1) for each entry",
-     .arguments = "key#0 ID:string..."},
+     .arguments = "key#0 id..."},
     {.name = "xgroup",
      .arity = -2,
      .group = Group::kStream,
@@ -82,7 +82,7 @@ constexpr CommandSpec kRows[] = {
      .summary = "Create a consumer group.",
      .complexity = "O(1)",
      .history = "7.0.0 Option `ENTRIESREAD`.",
-     .arguments = "key#0 groupname id(ID:string | '$'=new_id:token) [MKSTREAM] "
+     .arguments = "key#0 groupname id(id | '$'=new_id:token) [MKSTREAM] "
                   "[ENTRIESREAD=entries_read:integer]"},
     {.name = "xgroup|createconsumer",
      .arity = 5,
@@ -132,7 +132,7 @@ constexpr CommandSpec kRows[] = {
      .summary = "Set the last entry that a group counts as delivered.",
      .complexity = "O(1)",
      .history = "7.0.0 Option `ENTRIESREAD`.",
-     .arguments = "key#0 groupname id(ID:string | '$'=new_id:token) [ENTRIESREAD=entries_read:integer]"},
+     .arguments = "key#0 groupname id(id | '$'=new_id:token) [ENTRIESREAD=entries_read:integer]"},
     {.name = "xinfo",
      .arity = -2,
      .group = Group::kStream,
@@ -225,8 +225,7 @@ constexpr CommandSpec kRows[] = {
      .since = "5.0.0",
      .summary = "Read from streams what came after given IDs; wait for it when asked.",
      .complexity = "O(N) with N entries returned for each stream",
-     .arguments = "[COUNT=count:integer] [BLOCK=milliseconds:integer] STREAMS=streams{key#0... "
-                  "ID:string...}"},
+     .arguments = "[COUNT=count:integer] [BLOCK=milliseconds:integer] STREAMS=streams{key#0... id...}"},
     {.name = "xreadgroup",
      .arity = -7,
      .flags = cmd::kBlocking | cmd::kWrite,
@@ -237,7 +236,7 @@ constexpr CommandSpec kRows[] = {
      .summary = "Read from streams as a consumer of a group; wait for news when asked.",
      .complexity = "O(M) with M entries returned for each stream",
      .arguments = "GROUP=group_consumer{group consumer} [COUNT=count:integer] "
-                  "[BLOCK=milliseconds:integer] [NOACK] STREAMS=streams{key#0... ID:string...}"},
+                  "[BLOCK=milliseconds:integer] [NOACK] STREAMS=streams{key#0... id...}"},
     {.name = "xrevrange",
      .arity = -4,
      .flags = cmd::kReadonly,

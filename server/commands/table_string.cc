@@ -216,6 +216,7 @@ constexpr CommandSpec kRows[] = {
      .categories = acl::kString,
      .keys = {key_at(1, key::kRw | key::kAccess | key::kUpdate | key::kVariableFlags,
                      "RW and ACCESS only with GET or a comparison")},
+     .special_keys = SpecialKeys::kSet,
      .group = Group::kString,
      .since = "1.0.0",
      .summary = "Write a string, whatever the key held before; on conditions and with an expiry when "
