@@ -1,0 +1,76 @@
+// server/settings.h: what is set, as plain fields, for code that must not look names up.
+//
+// Fields are named as in CONFIG, with the unit last where there is one; what each does and may be stands in
+// the table (server/config/table.cc). A parameter has a field here exactly if it acts; the rest is only
+// remembered. Threads: owned by the reactor. Workers are handed copies of what they need.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "server/log.h"
+
+namespace server {
+
+// The order of each enum's words is that of its row in the table.
+enum class AppendFsync : unsigned char { kEverySec, kAlways, kNo };
+enum class BlockCompression : unsigned char { kLz4, kNone };
+enum class Allowed : unsigned char { kNo, kYes, kLocal };  // kLocal: clients on loopback or the unix socket.
+enum class Supervision : unsigned char { kUpstart, kSystemd, kAuto, kNo };
+
+enum class ClientClass : unsigned char { kNormal, kReplica, kPubsub };
+struct OutputBufferLimit {
+  uint64_t hard_bytes = 0;  // 0: none.
+  uint64_t soft_bytes = 0;
+  int64_t soft_seconds = 0;
+};
+
+struct Settings {
+  // Doors
+  int port = 0;                   // 0: no TCP.
+  std::vector<std::string> bind;  // A leading '-': no error if the address cannot be bound. "*", "::*": all.
+  std::string unixsocket;         // Empty: none. Relative to dir.
+  uint32_t unixsocketperm = 0;    // 0: as umask leaves it.
+  int tcp_backlog = 0;
+  int tcp_keepalive_seconds = 0;
+  bool protected_mode = false;
+
+  // Clients
+  uint32_t maxclients = 0;
+  int timeout_seconds = 0;
+  std::string requirepass;
+  uint64_t proto_max_bulk_len = 0;
+  uint64_t client_query_buffer_limit = 0;
+  std::array<OutputBufferLimit, 3> client_output_buffer_limit;  // By ClientClass.
+  Allowed enable_debug_command = Allowed::kNo;
+  Allowed enable_protected_configs = Allowed::kNo;
+
+  // Data
+  std::string dir;  // Absolute.
+  int databases = 0;
+  AppendFsync appendfsync = AppendFsync::kEverySec;
+  uint64_t maxmemory_bytes = 0;      // 0: derived from the machine.
+  uint64_t memtable_size_bytes = 0;  // 0: derived from maxmemory.
+  BlockCompression compression = BlockCompression::kLz4;
+  uint32_t block_size_bytes = 0;
+  uint64_t log_segment_size_bytes = 0;
+  uint64_t disk_reserve_bytes = 0;
+
+  // The process
+  bool daemonize = false;
+  Supervision supervised = Supervision::kNo;
+  std::string pidfile;  // Empty: none, unless daemonized.
+  std::string logfile;  // Empty: stdout.
+  LogLevel loglevel = LogLevel::kNotice;
+
+  // Watching
+  int64_t slowlog_log_slower_than_us = 0;  // -1: nothing, 0: everything.
+  uint64_t slowlog_max_len = 0;
+  bool latency_tracking = false;
+  std::vector<double> latency_tracking_info_percentiles;
+  int64_t latency_monitor_threshold_ms = 0;  // 0: off.
+};
+
+}  // namespace server
