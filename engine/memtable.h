@@ -7,10 +7,15 @@
 // Invariants
 //   M1  What a TreeView can reach never changes while the view is alive: nodes are copied before they are
 //       written, and a record is replaced by another instead of being overwritten.
-//   M2  With no view alive a value that fits is overwritten in place and no node is copied.
-//   M3  Nothing is freed before the memtable is: views and frozen memtables are read by workers.
+//   M2  What no living view can reach is written in place: no node is copied, and a value that fits is
+//       overwritten.
+//   M3  Nothing is freed before the memtable and the last view are: views and frozen memtables are read by
+//       workers. (Nodes that were copied for views serve again when the last view has gone; replaced records
+//       never.)
 //
-// Threads: the reactor writes; TreeViews and their iterators may be read by any thread.
+// Threads: the reactor writes, takes views and reads through the Memtable; TreeViews and their iterators may
+// be read and let go by any thread.
+// Not here: looking a key up quickly (engine/record_index.h), the tree itself (engine/memtable_tree.h).
 #pragma once
 
 #include <cstdint>
@@ -35,7 +40,7 @@ struct MemRecord {
   uint8_t flags;            // RecordFlags. In the record cache a tombstone says: known to be absent.
   uint8_t home;             // Which memtable (RecordHome), or the cache.
   uint8_t heat;             // Reads since it was last looked at by eviction, saturating.
-  uint8_t unused;
+  uint8_t marks;  // Notes of the memtable or the cache for itself; readers of views never look here.
 
   const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
   std::string_view key() const { return {bytes(), key_size}; }
@@ -46,7 +51,6 @@ static_assert(sizeof(MemRecord) == 24);
 
 class Memtable {
  public:
-  class Tree;
   // The tree as it was at one moment. Cheap to copy. Keeps its memtable's memory alive.
   class TreeView;
 
@@ -55,9 +59,10 @@ class Memtable {
   Memtable(const Memtable&) = delete;
   Memtable& operator=(const Memtable&) = delete;
 
-  // Makes (key, value, flags) the record of `key`. `old` is this memtable's present record for the key or
-  // null (the caller has just looked it up in the record index; no tree walk is needed to overwrite in
-  // place). Returns the record that now stands for the key: `old` itself when overwritten in place (M2).
+  // Makes (key, value, flags) the record of `key`. `old` is this memtable's present record for the key: with
+  // it, no tree walk is needed to overwrite in place. Null if the record index has no record of this memtable
+  // (`home`) for the key. Returns the record that now stands for the key: `old` itself when overwritten in
+  // place (M2). `value` may lie in `old`. Requires: not frozen.
   MemRecord* put(std::string_view key, std::string_view value, uint8_t flags, Lsn lsn, MemRecord* old);
 
   // The present record of `key`, tombstones included; null if there is none. A tree walk.
@@ -74,14 +79,27 @@ class Memtable {
   // live.
   void freeze();
 
-  uint64_t bytes() const;    // Arena bytes in use.
-  uint64_t records() const;  // Keys, tombstones included.
-  uint64_t unsettled() const;
-  Lsn first_lsn() const;  // Of the first and the last put(); 0 when empty.
+  // Calls fn(MemRecord*) for each of the unsettled() records, oldest first, without a walk of the table. To
+  // settle one, put() it again without the flag (not from within `fn`).
+  template <typename F>
+  void for_each_unsettled(F&& fn) const {
+    for (MemRecord* record : unsettled_records()) fn(record);
+  }
+
+  uint64_t bytes() const;      // Arena bytes in use, replaced records included.
+  uint64_t records() const;    // Keys, tombstones included.
+  uint64_t unsettled() const;  // Present records with kUnsettled.
+  Lsn first_lsn() const;       // Of the first and the last put(); 0 when empty.
   Lsn last_lsn() const;
 
  private:
   struct Impl;
+  class View;
+  class LiveIterator;
+  class ViewIterator;
+
+  const std::vector<MemRecord*>& unsettled_records() const;
+
   std::shared_ptr<Impl> impl_;
 };
 
@@ -89,7 +107,7 @@ class Memtable::TreeView {
  public:
   virtual ~TreeView() = default;
   virtual const MemRecord* find(std::string_view key) const = 0;
-  virtual std::unique_ptr<Iterator> iterator() const = 0;
+  virtual std::unique_ptr<Iterator> iterator() const = 0;  // Keeps the view alive.
   virtual uint64_t records() const = 0;
 };
 
