@@ -1,6 +1,7 @@
 #include "engine/memtable_tree.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <new>
 
@@ -9,19 +10,28 @@ namespace {
 
 constexpr uint64_t kNoHead = ~uint64_t{0};
 constexpr unsigned kHeadBytes = 8;
-// Heads are computed anew when the fences allow to skip this many bytes more: it costs a look at every
-// record.
+// Heads are computed anew when they can skip this many bytes more: it costs a look at every record.
 constexpr unsigned kWorthwhileBytes = 4;
+// So many keys say something about those to come.
+constexpr unsigned kRevealingKeys = 2;
+
+uint64_t load_big_endian(const char* from) {
+  uint64_t value;
+  std::memcpy(&value, from, sizeof value);
+  return __builtin_bswap64(value);
+}
 
 uint64_t head_of(std::string_view key, uint32_t prefix) {
   const size_t rest = key.size() - prefix;
-  uint64_t head = 0;
-  if (rest >= kHeadBytes) [[likely]] {
-    std::memcpy(&head, key.data() + prefix, kHeadBytes);
-  } else {
-    std::memcpy(&head, key.data() + prefix, rest);
-  }
-  return __builtin_bswap64(head);
+  if (rest >= kHeadBytes) [[likely]]
+    return load_big_endian(key.data() + prefix);
+  if (rest == 0) return 0;
+  // The key's last eight bytes, without those before `rest`: a copy of so few bytes would cost more.
+  if (key.size() >= kHeadBytes)
+    return load_big_endian(key.data() + key.size() - kHeadBytes) << (64 - 8 * rest);
+  char padded[kHeadBytes] = {};
+  std::memcpy(padded, key.data() + prefix, rest);
+  return load_big_endian(padded);
 }
 
 // How many of the node's heads are below `head`. Without a branch: where a random key goes cannot be
@@ -51,6 +61,10 @@ int compare_tails(std::string_view a, std::string_view b, uint32_t prefix) {
 // below.
 template <bool kAbove>
 unsigned bound(const Node* node, unsigned begin, std::string_view key, bool* equal = nullptr) {
+  if (node->checked) {
+    const int order = key.substr(0, node->prefix).compare({node->text, node->prefix});
+    if (order != 0) return order < 0 ? begin : node->count;
+  }
   const uint64_t head = head_of(key, node->prefix);
   unsigned low = std::max(heads_below(node->head, head), begin);
   if (low >= node->count || node->head[low] != head) [[likely]]
@@ -85,6 +99,22 @@ const Node* child_of(const Node* node, unsigned slot) {
   return child;
 }
 
+size_t common_bytes(std::string_view a, std::string_view b) {
+  const size_t size = std::min(a.size(), b.size());
+  size_t common = 0;
+  while (common < size && a[common] == b[common]) ++common;
+  return common;
+}
+
+void set_prefix(Node* node, size_t prefix) {
+  node->prefix = static_cast<uint32_t>(prefix);
+  const unsigned first = node->level > 0 ? 1 : 0;
+  if (first > 0) node->head[0] = 0;
+  for (unsigned i = first; i < node->count; ++i) {
+    node->head[i] = head_of(node->record[i]->key(), node->prefix);
+  }
+}
+
 // Makes room for one slot.
 void open_slot(Node* node, unsigned slot) {
   const unsigned behind = node->count - slot;
@@ -95,6 +125,38 @@ void open_slot(Node* node, unsigned slot) {
     std::memmove(&child[slot + 1], &child[slot], behind * sizeof(child[0]));
   }
   ++node->count;
+}
+
+void add_slot(Node* node, unsigned slot, MemRecord* record, Node* child = nullptr) {
+  open_slot(node, slot);
+  node->record[slot] = record;
+  if (node->level > 0) static_cast<Inner*>(node)->child[slot] = child;
+  const std::string_view key = record->key();
+  const size_t common = node->checked ? common_bytes(key, {node->text, node->prefix}) : node->prefix;
+  if (common < node->prefix) [[unlikely]] {
+    set_prefix(node, common);
+  } else {
+    node->head[slot] = head_of(key, node->prefix);
+  }
+}
+
+// The node has been split, or has grown without: lets its heads start behind what its keys now have in
+// common.
+void refit(Node* node, const MemRecord* low, const MemRecord* high) {
+  if (low != nullptr && high != nullptr) {
+    const size_t common = common_bytes(low->key(), high->key());
+    if (common >= node->prefix) node->checked = false;
+    if (common >= node->prefix + kWorthwhileBytes) set_prefix(node, common);
+    return;
+  }
+  const unsigned first = node->level > 0 ? 1 : 0;
+  if (node->count < first + kRevealingKeys) return;
+  const std::string_view key = node->record[first]->key();
+  const size_t common = std::min<size_t>(common_bytes(key, node->record[node->count - 1]->key()), kTextBytes);
+  if (common < node->prefix + kWorthwhileBytes) return;
+  std::memcpy(node->text, key.data(), common);
+  node->checked = true;
+  set_prefix(node, common);
 }
 
 // Moves the slots from `slot` on to the empty node `right`.
@@ -109,6 +171,9 @@ void move_slots(Node* left, unsigned slot, Node* right) {
   std::fill(&left->head[slot], &left->head[left->count], kNoHead);
   left->count = static_cast<uint16_t>(slot);
   right->count = static_cast<uint16_t>(moved);
+  right->prefix = left->prefix;
+  right->checked = left->checked;
+  std::memcpy(right->text, left->text, kTextBytes);
 }
 
 }  // namespace
@@ -159,7 +224,7 @@ struct Tree::Way {
   }
 };
 
-Node* Tree::new_node(unsigned level, uint32_t prefix) {
+Node* Tree::new_node(unsigned level) {
   std::vector<Node*>& free = level > 0 ? free_inners_ : free_leaves_;
   Node* node;
   if (!free.empty()) {
@@ -170,15 +235,16 @@ Node* Tree::new_node(unsigned level, uint32_t prefix) {
     node = level > 0 ? new (memory) Inner : new (memory) Node;
   }
   node->epoch = epoch_;
-  node->prefix = prefix;
+  node->prefix = 0;
   node->count = 0;
-  node->level = static_cast<uint16_t>(level);
+  node->level = static_cast<uint8_t>(level);
+  node->checked = false;
   std::fill_n(node->head, kSlots, kNoHead);
   return node;
 }
 
 Node* Tree::copy(const Node* node) {
-  Node* made = new_node(node->level, node->prefix);
+  Node* made = new_node(node->level);
   if (node->level > 0) {
     *static_cast<Inner*>(made) = *static_cast<const Inner*>(node);
   } else {
@@ -220,10 +286,8 @@ void Tree::replace(const Path& path, MemRecord* record, uint64_t visible_epoch) 
 
 void Tree::insert(const Path& path, MemRecord* record, uint64_t visible_epoch) {
   if (path.levels == 0) {
-    root_ = new_node(0, 0);
-    root_->head[0] = head_of(record->key(), 0);
-    root_->record[0] = record;
-    root_->count = 1;
+    root_ = new_node(0);
+    add_slot(root_, 0, record);
   } else {
     Way way = own(path, visible_epoch);
     insert_leaf(way, record);
@@ -233,27 +297,23 @@ void Tree::insert(const Path& path, MemRecord* record, uint64_t visible_epoch) {
 
 void Tree::insert_leaf(Way& way, MemRecord* record) {
   Node* leaf = way.node[0];
-  unsigned slot = way.slot[0];
+  const unsigned slot = way.slot[0];
   if (leaf->count == kSlots) {
     // Where keys come in order, be it in one place of the tree among many, the next ones will follow the
     // last: cut there, so that the slots behind or before the run are full and stay so. Else in the middle.
     const bool rising = slot > 0 && leaf->record[slot - 1] == last_inserted_;
     const bool falling = slot < kSlots && leaf->record[slot] == last_inserted_;
     const unsigned cut = rising || falling ? slot : kSlots / 2;
-    Node* right = new_node(0, leaf->prefix);
+    Node* right = new_node(0);
     move_slots(leaf, cut, right);
     const bool goes_right = slot > cut || (slot == cut && (cut == kSlots || (falling && cut > 0)));
-    Node* target = goes_right ? right : leaf;
-    slot = goes_right ? slot - cut : slot;
-    open_slot(target, slot);
-    target->head[slot] = head_of(record->key(), target->prefix);
-    target->record[slot] = record;
+    add_slot(goes_right ? right : leaf, goes_right ? slot - cut : slot, record);
 
     MemRecord* separator = right->record[0];
     const MemRecord* low = way.low_fence(0);
     const MemRecord* high = way.high_fence(0);
-    narrow(leaf, low, separator);
-    narrow(right, separator, high);
+    refit(leaf, low, separator);
+    refit(right, separator, high);
     if (way.levels == 1) {
       grow(leaf, separator, right);
     } else {
@@ -261,39 +321,31 @@ void Tree::insert_leaf(Way& way, MemRecord* record) {
     }
     return;
   }
-  open_slot(leaf, slot);
-  leaf->head[slot] = head_of(record->key(), leaf->prefix);
-  leaf->record[slot] = record;
+  add_slot(leaf, slot, record);
 }
 
 // The child at way.slot[level] was split; what it kept ends at `separator`, the rest is in `child`.
 void Tree::insert_child(Way& way, unsigned level, MemRecord* separator, Node* child) {
   Node* node = way.node[level];
-  unsigned slot = way.slot[level] + 1;
-  if (node->count < kSlots) {
-    open_slot(node, slot);
-    node->head[slot] = head_of(separator->key(), node->prefix);
-    node->record[slot] = separator;
-    static_cast<Inner*>(node)->child[slot] = child;
-    return;
-  }
+  const unsigned slot = way.slot[level] + 1;
   const MemRecord* low = way.low_fence(level);
   const MemRecord* high = way.high_fence(level);
+  if (node->count < kSlots) {
+    add_slot(node, slot, separator, child);
+    // The root is split seldom, so it is fitted as it grows.
+    if (level + 1 == way.levels && std::has_single_bit(unsigned{node->count} - 1)) refit(node, low, high);
+    return;
+  }
   // At the right edge of the tree keys are coming in order (or would make one thin node a level at most).
   const unsigned cut = slot == kSlots && high == nullptr ? kSlots : kSlots / 2;
-  Node* right = new_node(level, node->prefix);
+  Node* right = new_node(level);
   move_slots(node, cut, right);
   const bool goes_right = slot >= cut;
-  Node* target = goes_right ? right : node;
-  slot = goes_right ? slot - cut : slot;
-  open_slot(target, slot);
-  target->head[slot] = head_of(separator->key(), target->prefix);
-  target->record[slot] = separator;
-  static_cast<Inner*>(target)->child[slot] = child;
+  add_slot(goes_right ? right : node, goes_right ? slot - cut : slot, separator, child);
 
   MemRecord* middle = right->record[0];
-  narrow(node, low, middle);
-  narrow(right, middle, high);
+  refit(node, low, middle);
+  refit(right, middle, high);
   if (level + 1 == way.levels) {
     grow(node, middle, right);
   } else {
@@ -304,31 +356,9 @@ void Tree::insert_child(Way& way, unsigned level, MemRecord* separator, Node* ch
 void Tree::grow(Node* left, MemRecord* separator, Node* right) {
   const unsigned level = left->level + 1u;
   INVARIANT(level < kLevelsMax);
-  auto* root = static_cast<Inner*>(new_node(level, 0));
-  root->count = 2;
-  // Slot 0 is the way for all that is below slot 1; no search looks at its key, but a split may copy it.
-  root->head[0] = 0;
-  root->record[0] = left->record[0];
-  root->child[0] = left;
-  root->head[1] = head_of(separator->key(), 0);
-  root->record[1] = separator;
-  root->child[1] = right;
-  root_ = root;
-}
-
-// The node's fences have come closer; lets its heads start behind what they now have in common.
-void Tree::narrow(Node* node, const MemRecord* low, const MemRecord* high) {
-  if (low == nullptr || high == nullptr) return;
-  const std::string_view a = low->key();
-  const std::string_view b = high->key();
-  const size_t size = std::min(a.size(), b.size());
-  size_t common = node->prefix;
-  while (common < size && a[common] == b[common]) ++common;
-  if (common < node->prefix + kWorthwhileBytes) return;
-  node->prefix = static_cast<uint32_t>(common);
-  for (unsigned i = 0; i < node->count; ++i) {
-    node->head[i] = head_of(node->record[i]->key(), node->prefix);
-  }
+  root_ = new_node(level);
+  add_slot(root_, 0, left->record[0], left);
+  add_slot(root_, 1, separator, right);
 }
 
 // ---- Reading in order ----

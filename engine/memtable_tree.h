@@ -6,10 +6,13 @@
 //     record[i]    leaf: the record.  inner: a record whose key is the smallest that child i may hold
 //     child[i]     inner only
 //
-// Every key in a node lies between two fences, the separators left and right of the path to it. What the
-// fences have in common all keys between them have too, so the heads may start behind it (`prefix`): keys
-// like user:00001234 are told apart by their digits. Heads that are equal prove nothing ("a" and "a\0" have
-// the same), so then the keys are compared.
+// Keys that lie together begin alike (a database, user:0000...), so the heads start behind the bytes that all
+// keys of a node share, its `prefix`. Every key in a node lies between two fences, the separators left and
+// right of the path to it, and has what both fences have: such a prefix needs no look. At the edges of the
+// tree there is but one fence or none; there a prefix of the keys at hand is kept in the node (`text`), a
+// search compares it first, and a new key that does not share it shortens it.
+//
+// Heads that are equal prove nothing ("a" and "a\0" have the same), so then the keys are compared.
 //
 // A separator may outlive its record's place in the tree: records stay in the arena, and so does the key.
 //
@@ -18,6 +21,7 @@
 // Threads: see engine/memtable.h. Not here: who may see which node (Memtable keeps the list of views).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -28,17 +32,23 @@
 namespace engine::tree {
 
 inline constexpr unsigned kSlots = 64;
+inline constexpr unsigned kTextBytes = 48;  // Fills the node's first cache line.
 inline constexpr unsigned kLevelsMax = 12;  // Nodes are at least half full but at the right edge: 32^12 keys.
 
 struct Node {
   uint64_t epoch;  // When it was made: a view taken in that epoch or later can see it.
   uint32_t prefix;
   uint16_t count;
-  uint16_t level;         // 0 is a leaf.
+  uint8_t level;  // 0 is a leaf.
+  bool checked;   // The prefix holds for the keys in here only, and is in `text`.
+  char text[kTextBytes];
   uint64_t head[kSlots];  // All ones from `count` on, so that a search need not know the count.
   MemRecord* record[kSlots];
 };
 
+static_assert(offsetof(Node, head) == 64);
+
+// The key of slot 0 is not looked at: child 0 may hold all that is below slot 1.
 struct Inner : Node {
   Node* child[kSlots];
 };
@@ -81,12 +91,11 @@ class Tree {
   struct Way;  // A path all of whose nodes may be written.
 
   Way own(const Path& path, uint64_t visible_epoch);
-  Node* new_node(unsigned level, uint32_t prefix);
+  Node* new_node(unsigned level);
   Node* copy(const Node* node);
   void insert_leaf(Way& way, MemRecord* record);
   void insert_child(Way& way, unsigned level, MemRecord* separator, Node* child);
   void grow(Node* left, MemRecord* separator, Node* right);
-  static void narrow(Node* node, const MemRecord* low, const MemRecord* high);
 
   Arena& arena_;
   Node* root_ = nullptr;

@@ -263,6 +263,39 @@ TEST_SUITE("engine/memtable") {
     }
   }
 
+  TEST_CASE("keys that do not begin as all before them did find their place, and the others keep theirs") {
+    const std::string common = "database:0:user:";
+    for (const std::string outsider : {"", "c", "d", "database:0:user", "database:0:user9", "database:1", "e",
+                                       "databasf", "database:0:usd:1", "database:/"}) {
+      CAPTURE(outsider);
+      for (const bool random_order : {false, true}) {
+        Memtable table(kHome);
+        Model model;
+        const auto put = [&](const std::string& key) {
+          table.put(key, "of " + key, kPut, 1, nullptr);
+          model[key] = {"of " + key, kPut};
+        };
+        Random random(7);
+        for (int i = 0; i < 12000; ++i) {
+          put(common + std::to_string(random_order ? random.below(900000) + 100000 : 100000 + i * 3));
+        }
+        CHECK(table.find(outsider) == nullptr);
+        const auto it = table.iterator();
+        check_seeks(*it, model, outsider, random);
+        put(outsider);
+        for (int i = 0; i < 300; ++i) {
+          put(common + std::to_string(random.below(900000) + 100000));
+          put(outsider + std::to_string(i));
+        }
+        CHECK(contents(*it) == model);
+        for (const auto& [key, expected] : model) {
+          REQUIRE(table.find(key) != nullptr);
+          REQUIRE(table.find(key)->value() == expected.value);
+        }
+      }
+    }
+  }
+
   TEST_CASE("keys in order leave full nodes behind") {
     constexpr uint64_t kKeys = 10000;
     const auto bytes_per_key = [](bool falling) {
