@@ -39,7 +39,12 @@ class Bounce {
 }  // namespace
 
 PosixFile::PosixFile(std::string path, int fd, uint64_t size, bool direct)
-    : path_(std::move(path)), fd_(fd), direct_(direct), size_(size), padded_size_(size) {}
+    : path_(std::move(path)),
+      fd_(fd),
+      direct_(direct),
+      tracks_size_(direct),
+      size_(size),
+      padded_size_(size) {}
 
 PosixFile::~PosixFile() {
   // Whoever wanted to hear of an error has called sync().
@@ -130,9 +135,14 @@ Status PosixFile::write(uint64_t offset, std::string_view data) {
   if (data.empty()) return {};
   if (direct()) return write_direct(offset, data);
   Status status = transfer_out(offset, data.data(), data.size());
-  size_ = std::max(size_, offset + data.size());
-  padded_size_ = std::max(padded_size_, size_);
+  grown_to(offset + data.size());
   return status;
+}
+
+void PosixFile::grown_to(uint64_t end) {
+  if (!tracks_size_) return;
+  size_ = std::max(size_, end);
+  padded_size_ = std::max(padded_size_, size_);
 }
 
 Status PosixFile::write_direct(uint64_t offset, std::string_view data) {
@@ -158,8 +168,7 @@ Status PosixFile::write_direct(uint64_t offset, std::string_view data) {
     offset += taken;
     data.remove_prefix(taken);
     // Also after an error: the range holds anything, and the size is the caller's to judge.
-    size_ = std::max(size_, offset);
-    padded_size_ = std::max(padded_size_, size_);
+    grown_to(offset);
     if (!status.ok()) {
       tail_.clear();
       return status;
@@ -190,7 +199,7 @@ Status PosixFile::write_partial_page(uint64_t page, uint64_t from, std::string_v
 }
 
 Status PosixFile::trim() {
-  if (padded_size_ <= size_) return {};
+  if (!tracks_size_ || padded_size_ <= size_) return {};
   if (::ftruncate(fd_, static_cast<off_t>(size_)) != 0) return error("truncate", size_, 0, errno);
   padded_size_ = size_;
   return {};
@@ -210,15 +219,16 @@ Status PosixFile::allocate(uint64_t offset, uint64_t length) {
   do result = ::fallocate(fd_, 0, static_cast<off_t>(offset), static_cast<off_t>(length));
   while (result != 0 && errno == EINTR);
   if (result == 0) {
-    size_ = std::max(size_, offset + length);
-    padded_size_ = std::max(padded_size_, size_);
+    grown_to(offset + length);
     return {};
   }
   if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
     return error("allocate", offset, length, errno);
   // The file system cannot reserve: zeros written behind the end do.
   const std::string zeros(64 << 10, '\0');
-  for (uint64_t at = size_; at < offset + length;) {
+  Result<uint64_t> now = size();
+  if (!now.ok()) return now.status();
+  for (uint64_t at = *now; at < offset + length;) {
     const uint64_t step = std::min<uint64_t>(zeros.size(), offset + length - at);
     status = write(at, std::string_view(zeros).substr(0, static_cast<size_t>(step)));
     if (!status.ok()) return status;
@@ -229,13 +239,13 @@ Status PosixFile::allocate(uint64_t offset, uint64_t length) {
 
 Status PosixFile::truncate(uint64_t size) {
   if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) return error("truncate", size, 0, errno);
-  size_ = padded_size_ = size;
+  if (tracks_size_) size_ = padded_size_ = size;
   tail_.clear();
   return {};
 }
 
 Result<uint64_t> PosixFile::size() const {
-  if (padded_size_ > size_) return size_;
+  if (tracks_size_ && padded_size_ > size_) return size_;
   struct stat info;  // Asked, not remembered: another File of the same path may have grown it.
   if (::fstat(fd_, &info) != 0) return posix_error("stat " + path_, errno);
   return static_cast<uint64_t>(info.st_size);

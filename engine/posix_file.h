@@ -44,15 +44,18 @@ class PosixFile final : public File {
   Result<size_t> read_direct(uint64_t offset, std::span<char> out) const;
   Status write_direct(uint64_t offset, std::string_view data);
   Status write_partial_page(uint64_t page, uint64_t from, std::string_view data);
+  void grown_to(uint64_t end);
   Status trim();
   void leave_direct() const;
 
   const std::string path_;
   const int fd_;
   mutable std::atomic<bool> direct_;  // Turned off by whichever reader or writer is refused first.
-  uint64_t size_;                     // As the caller knows it.
-  uint64_t padded_size_;  // As the system knows it; more than size_ until trim(). Direct files only.
-  std::string tail_;      // The page at tail_offset_ as last written, or empty.
+  const bool tracks_size_;            // Opened direct. A buffered file's size is the system's alone, so that
+                                      // sync() may run beside write().
+  uint64_t size_;                     // As the caller knows it. Like the rest below, of direct files only.
+  uint64_t padded_size_;              // As the system knows it; more than size_ until trim().
+  std::string tail_;                  // The page at tail_offset_ as last written, or empty.
   uint64_t tail_offset_ = 0;
 };
 
