@@ -35,7 +35,7 @@ enum class SyncPolicy : uint8_t {
 
 struct LogOptions {
   std::string directory;
-  uint64_t segment_bytes = 32 << 20;
+  uint64_t segment_bytes = 32 << 20;  // A multiple of 4096, from 16 KB.
   SyncPolicy policy = SyncPolicy::kEverySec;
 };
 
@@ -60,8 +60,8 @@ class Log {
                                            const Replay& replay, LogRecovery* recovery);
   virtual ~Log() = default;
 
-  // Adds a record to this turn's frame and returns where it ends. Nothing blocks.
-  // Requires: failure().ok(), record.size() <= room().
+  // Adds a record to this turn's frame and returns where it ends, which is end() plus its size. Nothing
+  // blocks. Requires: failure().ok(), 0 < record.size() <= room(), not closed.
   virtual Lsn append(std::string_view record) = 0;
   // Closes the frame. Once per turn of the reactor; nothing appended, nothing done.
   virtual void end_turn() = 0;
@@ -72,11 +72,16 @@ class Log {
   // Bytes of records that can still be appended without asking the disk for space. A segment is being
   // prepared while there is less than one to spare.
   virtual uint64_t room() const = 0;
+  // For a record that is larger than room(): has a segment prepared that takes it. Progress tells when room()
+  // has grown.
+  virtual void reserve(uint64_t bytes) = 0;
   virtual const Status& failure() const = 0;
   // Why the next segment could not be prepared (a full disk, usually); OK otherwise. Tried again by tick().
   virtual const Status& preparation() const = 0;
 
-  // Called on the reactor whenever written(), synced(), room(), failure() or preparation() changed.
+  // Called on the reactor whenever written(), synced(), room(), failure() or preparation() changed: from a
+  // job's completion, or from within end_turn(), tick(), request_sync(), set_policy() or close(). It must not
+  // append.
   virtual void on_progress(std::function<void()> listener) = 0;
 
   // Asks for a sync of all that is appended; progress tells when it is done.
@@ -89,7 +94,8 @@ class Log {
   virtual void release(Lsn lsn) = 0;
   virtual Lsn oldest() const = 0;  // The first LSN still in a segment.
 
-  // Writes and syncs what is left, blocking; for a clean end.
+  // Writes and syncs what is left and says in the log that this was all, blocking. Nothing may be appended
+  // afterwards.
   virtual Status close() = 0;
 
   struct Stats {
