@@ -299,6 +299,10 @@ void Tree::insert_leaf(Way& way, MemRecord* record) {
   Node* leaf = way.node[0];
   const unsigned slot = way.slot[0];
   if (leaf->count == kSlots) {
+    const MemRecord* low = way.low_fence(0);
+    const MemRecord* high = way.high_fence(0);
+    // Before the cut, so that a new right edge has the prefix too, though it will hold but one key at first.
+    if (high == nullptr) refit(leaf, low, high);
     // Where keys come in order, be it in one place of the tree among many, the next ones will follow the
     // last: cut there, so that the slots behind or before the run are full and stay so. Else in the middle.
     const bool rising = slot > 0 && leaf->record[slot - 1] == last_inserted_;
@@ -310,8 +314,6 @@ void Tree::insert_leaf(Way& way, MemRecord* record) {
     add_slot(goes_right ? right : leaf, goes_right ? slot - cut : slot, record);
 
     MemRecord* separator = right->record[0];
-    const MemRecord* low = way.low_fence(0);
-    const MemRecord* high = way.high_fence(0);
     refit(leaf, low, separator);
     refit(right, separator, high);
     if (way.levels == 1) {

@@ -64,6 +64,38 @@ TEST_SUITE("engine/record_slots") {
     }
   }
 
+  TEST_CASE(
+      "S2: what overflowed around the end of the array is found and erased once while the array moves") {
+    Memtable memory(0);
+    RecordSlots slots(kSeed);
+    const uint64_t size = slots.bytes();
+    const uint64_t last_group = size / 64 - 1;
+    std::vector<MemRecord*> at_the_end;  // More than the last group and two behind it can hold.
+    std::vector<MemRecord*> others;
+    for (int i = 0; at_the_end.size() < 27; ++i) {
+      const std::string key = std::to_string(i);
+      if ((hash_of(key) & last_group) != last_group) continue;
+      at_the_end.push_back(memory.put(key, "", kPut, 1, nullptr));
+      slots.insert(hash_of(key), at_the_end.back());
+    }
+    for (int i = 0; slots.bytes() == size; ++i) {
+      const std::string key = "other " + std::to_string(i);
+      others.push_back(memory.put(key, "", kPut, 1, nullptr));
+      slots.insert(hash_of(key), others.back());
+    }
+    // The first group has moved, with some of what had overflowed into it; the second has not.
+    for (const auto& records : {at_the_end, others}) {
+      for (const MemRecord* record : records) {
+        uint64_t* slot = slots.find(hash_of(record->key()), record->key());
+        REQUIRE(slot != nullptr);
+        CHECK(RecordSlots::record(*slot) == record);
+        slots.erase(slot);
+        CHECK(slots.find(hash_of(record->key()), record->key()) == nullptr);
+      }
+    }
+    CHECK(slots.records() == 0);
+  }
+
   TEST_CASE("a slot that is set anew keeps its key's place through a growth") {
     Memtable before(0);
     Memtable after(1);
