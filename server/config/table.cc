@@ -109,22 +109,25 @@ Text refuse_hostname(const std::string& text) {
 }
 Text refuse_title(const std::string& text) {
   constexpr Text kError = "template format is invalid or contains unknown variables";
-  constexpr std::string_view kNames[] = {"{title}",    "{listen-addr}", "{server-mode}", "{port}",
-                                         "{tls-port}", "{unixsocket}",  "{config-file}"};
+  // The last three may stand for nothing, and a title of nothing is none.
+  constexpr std::string_view kNames[] = {"{listen-addr}", "{server-mode}", "{port}",       "{tls-port}",
+                                         "{title}",       "{unixsocket}",  "{config-file}"};
+  constexpr size_t kNeverEmpty = 4;
   bool shows_something = false;
   std::string_view rest = text;
   while (!rest.empty()) {
     size_t length = 1;
+    bool shows = rest[0] != ' ';
     if (rest.starts_with("{{")) {
       length = 2;
     } else if (rest[0] == '{') {
-      length = 0;
-      for (const std::string_view name : kNames) {
-        if (rest.starts_with(name)) length = name.size();
-      }
-      if (length == 0) return kError;
+      size_t i = 0;
+      while (i < std::size(kNames) && !rest.starts_with(kNames[i])) ++i;
+      if (i == std::size(kNames)) return kError;
+      length = kNames[i].size();
+      shows = i < kNeverEmpty;
     }
-    shows_something |= rest[0] != ' ';
+    shows_something |= shows;
     rest.remove_prefix(length);
   }
   return shows_something ? nullptr : kError;
@@ -377,7 +380,7 @@ constexpr auto kParameters = std::to_array<Parameter>({
     yes_no("rdb-save-incremental-fsync", nullptr, "yes", 0, nullptr, "See save."),
     integer("rdb-key-save-delay", nullptr, kIntMin, kInt, "0", kHidden, nullptr, "See save."),
     integer("key-load-delay", nullptr, kIntMin, kInt, "0", kHidden, nullptr, "See save."),
-    memory("loading-process-events-interval-bytes", nullptr, 1024, kInt, "2097152", kHidden, nullptr,
+    integer("loading-process-events-interval-bytes", nullptr, 1024, kInt, "2097152", kHidden, nullptr,
         "See save."),
     yes_no("stop-writes-on-bgsave-error", nullptr, "yes", 0, nullptr,
         "Writes stop when the log cannot be written."),

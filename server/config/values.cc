@@ -42,7 +42,10 @@ std::string read_bool(const std::string& word, Value& out) {
 std::string read_integer(const Parameter& parameter, const std::string& word, Value& out) {
   std::optional<int64_t> number = parse_integer(word);
   if (!number) return "argument couldn't be parsed into an integer";
-  if (parameter.flags & kClamped) number = std::clamp(*number, parameter.min, parameter.max);
+  if (parameter.flags & kClamped) {
+    if (*number < 0 || *number > INT32_MAX) return out_of_range("0", std::to_string(INT32_MAX));
+    number = std::clamp(*number, parameter.min, parameter.max);
+  }
   if (*number < parameter.min || *number > parameter.max) {
     return out_of_range(std::to_string(parameter.min), std::to_string(parameter.max));
   }
@@ -75,7 +78,8 @@ std::string read_memory(const Parameter& parameter, const std::string& word, Val
       return {};
     }
   }
-  const std::optional<uint64_t> bytes = parse_memory(word);
+  // As in Redis, an empty word is 0: `--maxmemory "$LIMIT"` without a limit.
+  const std::optional<uint64_t> bytes = word.empty() ? 0 : parse_memory(word);
   if (!bytes)
     return may_be_part ? "argument must be a memory or percent value" : "argument must be a memory value";
   const uint64_t min = may_be_part ? 0 : static_cast<uint64_t>(parameter.min);

@@ -116,6 +116,7 @@ TEST_SUITE("server/config") {
     Config config("/w");
     CHECK(shown(config, "maxmemory", "100MB") == "104857600");
     CHECK(shown(config, "maxmemory", "1k") == "1000");
+    CHECK(shown(config, "maxmemory", "") == "0");
     CHECK(shown(config, "maxmemory", "18446744073709551615") == "18446744073709551615");
     CHECK(shown(config, "maxmemory-clients", "7%") == "7%");
     CHECK(shown(config, "maxmemory-clients", "0%") == "0");
@@ -199,6 +200,9 @@ TEST_SUITE("server/config") {
           "Too many bind addresses specified.");
     CHECK(refusal(config, "proc-title-template", "{x}") ==
           "template format is invalid or contains unknown variables");
+    CHECK(refusal(config, "proc-title-template", "{title} ") ==
+          "template format is invalid or contains unknown variables");
+    CHECK(refusal(config, "hz", "-1") == "argument must be between 0 and 2147483647 inclusive");
     CHECK(refusal(config, "cluster-announce-hostname", "a_b") ==
           "Hostnames may only contain alphanumeric characters, hyphens or dots");
     CHECK(refusal(config, "databases", "3") == "can't set immutable config");
