@@ -185,12 +185,25 @@ bool Config::is_sensitive(std::string_view name) {
 }
 
 std::string Config::describe() {
-  std::string text;
+  std::string text =
+      "# Settings\n\n"
+      "Written by the test of server/config.h from server/config/table.cc; do not edit. All parameters of "
+      "Redis 7.0\n"
+      "and Varve's own, for CONFIG GET and SET, configuration files and `--name value`. **acts**: it has an "
+      "effect.\n"
+      "accepted: checked, remembered, shown and written by CONFIG REWRITE, so that files and tools carry "
+      "over,\n"
+      "without an effect. *start*: cannot be changed by CONFIG SET.\n\n"
+      "| name | default | | what it does |\n| --- | --- | --- | --- |\n";
   for (const Parameter& parameter : parameters()) {
     if (parameter.flags & kHidden) continue;
-    text += std::string(parameter.name) + '\t' + (parameter.alias != nullptr ? parameter.alias : "") + '\t' +
-            (parameter.acts() ? "acts" : "accepted") + '\t' + parameter.initial + '\t' + parameter.purpose +
-            '\n';
+    text += std::string("| `") + parameter.name + "`";
+    if (parameter.alias != nullptr) text += std::string(", `") + parameter.alias + "`";
+    text += std::string(" | ") +
+            (*parameter.initial == '\0' ? "" : std::string("`") + parameter.initial + "`") + " | ";
+    text += parameter.acts() ? "**acts**" : "accepted";
+    if (parameter.flags & kImmutable) text += ", *start*";
+    text += std::string(" | ") + parameter.purpose + " |\n";
   }
   return text;
 }

@@ -72,7 +72,7 @@ class Config {
   // Whether the value of a parameter must not be shown in logs, SLOWLOG or MONITOR. False for unknown names.
   static bool is_sensitive(std::string_view name);
 
-  // The table for people: name, alias, acts or accepted, default, purpose; one tab-separated line each.
+  // The table for people, in Markdown: server/config/PARAMETERS.md is this text.
   static std::string describe();
 
  private:

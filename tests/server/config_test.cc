@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <string>
 #include <string_view>
@@ -327,10 +330,17 @@ TEST_SUITE("server/config") {
     CHECK_FALSE(Config::is_sensitive("nope"));
   }
 
-  TEST_CASE("a parameter is listed as acting exactly if it has a field in Settings") {
+  TEST_CASE("PARAMETERS.md lists what acts and what is only accepted, as the table has it") {
     const std::string table = Config::describe();
-    CHECK(table.find("port\t\tacts\t6379\tTCP port; 0 listens on none.\n") != std::string::npos);
-    CHECK(table.find("replica-priority\tslave-priority\taccepted\t100\t") != std::string::npos);
+    CHECK(table.find("| `port` | `6379` | **acts** | TCP port; 0 listens on none. |\n") != std::string::npos);
+    CHECK(table.find("| `replica-priority`, `slave-priority` | `100` | accepted | ") != std::string::npos);
     CHECK(table.find("watchdog-period") == std::string::npos);
+
+    const std::string file = VARVE_TESTS_DIR "/../../server/config/PARAMETERS.md";
+    // VARVE_WRITE_DOCS=1 build/varve-test-server --test-case='PARAMETERS.md*' writes it anew.
+    if (std::getenv("VARVE_WRITE_DOCS") != nullptr) std::ofstream(file) << table;
+    std::ifstream in(file);
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    CHECK(text == table);
   }
 }
