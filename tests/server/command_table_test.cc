@@ -198,6 +198,17 @@ TEST_SUITE("server/command_table") {
       CHECK(std::strlen(spec.since) >= 5);
       CHECK(std::string_view(spec.summary).ends_with('.'));
       CHECK((spec.deprecated_since != nullptr) == ((spec.doc_flags & doc::kDeprecated) != 0));
+      if (spec.history != nullptr) {
+        // Lines of a version, a blank, a sentence.
+        for (std::string_view rest = spec.history; !rest.empty();) {
+          const std::string_view line = rest.substr(0, rest.find('\n'));
+          CAPTURE(line);
+          const size_t blank = line.find(' ');
+          CHECK(line.find_first_not_of("0123456789.") == blank);
+          CHECK(line.ends_with('.'));
+          rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+        }
+      }
       for (const KeySpec& key : spec.keys) {
         if (key.begin == Begin::kNone) continue;
         const int access = key.flags & (key::kRo | key::kRw | key::kOw | key::kRm);
