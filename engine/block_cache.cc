@@ -200,6 +200,7 @@ BlockRef BlockCache::find(BlockId id) {
   if (number != kNil) {
     Node& n = impl_->node(number);
     if (n.block) {
+      n.block->prefetch();
       if (n.uses < kUsesMax) ++n.uses;
       ++impl_->hits;
       return n.block;

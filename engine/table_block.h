@@ -59,6 +59,13 @@ class Block {
   // The number of the first entry whose key is >= `key`; entries() when all are less.
   uint32_t lower_bound(std::string_view key) const;
 
+  // Starts the loads that any way of reading begins with: header, tags, first offsets.
+  void prefetch() const {
+    __builtin_prefetch(this);
+    __builtin_prefetch(reinterpret_cast<const char*>(this) + 64);
+    __builtin_prefetch(reinterpret_cast<const char*>(this) + 128);
+  }
+
   uint64_t memory_bytes() const { return memory_bytes_; }  // What the allocator gave for it.
 
   // How much more than its content a Block takes in memory.

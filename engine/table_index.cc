@@ -34,15 +34,6 @@ size_t lower_bound_branchless(const uint64_t* values, size_t count, uint64_t wan
 
 }  // namespace
 
-SplitKey split_key(std::string_view suffix) {
-  if (suffix.size() >= kHeadBytes) {
-    return {__builtin_bswap64(load<uint64_t>(suffix.data())), kHeadBytes, suffix.substr(kHeadBytes)};
-  }
-  char padded[kHeadBytes] = {};
-  if (!suffix.empty()) std::memcpy(padded, suffix.data(), suffix.size());
-  return {__builtin_bswap64(load<uint64_t>(padded)), static_cast<uint8_t>(suffix.size()), {}};
-}
-
 void IndexNode::add(std::string_view separator, uint32_t length) {
   const SplitKey key = split_key(separator);
   heads.push_back(key.head);
@@ -123,7 +114,10 @@ TableIndex::TableIndex(std::string_view smallest, std::string_view largest,
   }
   INVARIANT(tail_bytes <= kTailBytesMax);
   heads_.reserve(count);
-  tail_begins_.reserve(count + 1);
+  // The last separator is a whole key; the others are cut short and mostly end within their heads.
+  const bool flat_tails =
+      count > 0 && tail_bytes - nodes.back().tail(nodes.back().size() - 1).size() == count - 1;
+  if (!flat_tails) tail_begins_.reserve(count + 1);
   tails_.reserve(tail_bytes);
   const bool narrow = data_bytes <= UINT32_MAX;
   narrow ? narrow_.reserve(count + 1) : wide_.reserve(count + 1);
@@ -134,14 +128,14 @@ TableIndex::TableIndex(std::string_view smallest, std::string_view largest,
   for (const IndexNode& node : nodes) {
     for (size_t i = 0; i < node.size(); ++i) {
       heads_.push_back(node.heads[i]);
-      tail_begins_.push_back(static_cast<uint32_t>(tails_.size()));
+      if (!flat_tails) tail_begins_.push_back(static_cast<uint32_t>(tails_.size()));
       const std::string_view tail = node.tail(i);
       tails_.insert(tails_.end(), tail.begin(), tail.end());
       add_offset();
       offset += node.lengths[i];
     }
   }
-  tail_begins_.push_back(static_cast<uint32_t>(tails_.size()));
+  if (!flat_tails) tail_begins_.push_back(static_cast<uint32_t>(tails_.size()));
   add_offset();
   INVARIANT(offset == data_bytes);
 }

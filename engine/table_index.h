@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,7 +47,16 @@ struct SplitKey {
   uint8_t head_bytes;  // min(length, 8)
   std::string_view rest;
 };
-SplitKey split_key(std::string_view suffix);
+inline SplitKey split_key(std::string_view suffix) {
+  constexpr size_t kHeadBytes = 8;
+  if (suffix.size() >= kHeadBytes) {
+    return {__builtin_bswap64(table_format::load<uint64_t>(suffix.data())), kHeadBytes,
+            suffix.substr(kHeadBytes)};
+  }
+  char padded[kHeadBytes] = {};
+  if (!suffix.empty()) std::memcpy(padded, suffix.data(), suffix.size());
+  return {__builtin_bswap64(table_format::load<uint64_t>(padded)), static_cast<uint8_t>(suffix.size()), {}};
+}
 
 class TableIndex {
  public:
@@ -71,12 +81,14 @@ class TableIndex {
 
  private:
   std::string_view tail(size_t i) const {
+    if (tail_begins_.empty()) return {tails_.data() + i, i + 1 < heads_.size() ? 1 : tails_.size() - i};
     return {tails_.data() + tail_begins_[i], tail_begins_[i + 1] - tail_begins_[i]};
   }
 
   std::string prefix_;
   std::vector<uint64_t> heads_;
-  std::vector<uint32_t> tail_begins_;  // One more than heads_.
+  // One more than heads_; empty when all tails but the last are one byte, as is usual with short keys.
+  std::vector<uint32_t> tail_begins_;
   std::vector<char> tails_;
   std::vector<uint32_t> narrow_;  // Offsets of a file below 4 GB ...
   std::vector<uint64_t> wide_;    // ... or of a longer one. One more than heads_.

@@ -239,6 +239,39 @@ TEST_SUITE("engine/table") {
     CHECK(taken > 300);  // Bytes of values, tags and the filter may be anything.
   }
 
+  TEST_CASE("an index that cannot be right is refused when the table is opened") {
+    using namespace table_format;
+    const Model model = small_model();
+    SimDisk disk;
+    const TableMeta meta = build(disk, model, kSmallBlocks);
+    const std::string good = disk.contents(kPath);
+    const auto table = opened(disk, meta);
+    const uint64_t n = table->blocks();
+    REQUIRE(n > 3);
+    const Section partition = sections_of(*table, good)[n];
+    const uint64_t heads = partition.begin + kIndexNodeHeaderBytes;
+    const uint64_t lengths = heads + 8 * n;
+    const auto open_after = [&](auto change) {
+      std::string bad = good;
+      change(bad.data());
+      seal(bad, partition);
+      disk.set_contents(kPath, bad);
+      return Table::open(disk, kPath, meta, kSeed).status().code();
+    };
+    CHECK(open_after([](char*) {}) == Code::kOk);
+    // Lengths that add up to something else than the data, or tell of nothing.
+    CHECK(open_after([&](char* at) { store(at + lengths, load<uint32_t>(at + lengths) + 1); }) ==
+          Code::kCorruption);
+    CHECK(open_after([&](char* at) { store(at + lengths, uint32_t{0}); }) == Code::kCorruption);
+    // Separators that do not rise, and a last one that is not the largest key's.
+    CHECK(open_after([&](char* at) { store(at + heads + 8, load<uint64_t>(at + heads)); }) ==
+          Code::kCorruption);
+    CHECK(open_after([&](char* at) { store(at + heads, UINT64_MAX); }) == Code::kCorruption);
+    CHECK(open_after([&](char* at) { store(at + heads + 8 * (n - 1), UINT64_MAX); }) == Code::kCorruption);
+    // More children than there is room for.
+    CHECK(open_after([&](char* at) { store(at + partition.begin, UINT32_MAX); }) == Code::kCorruption);
+  }
+
   TEST_CASE("a hostile footer with a right checksum is refused") {
     using namespace table_format;
     const Model model = small_model();
