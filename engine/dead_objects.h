@@ -12,11 +12,13 @@
 //   D3  An id killed at LSN x is in usable(synced) only if x <= synced.
 //   D4  Ids are never used again, so dying twice is dying once.
 //
+// What is dead is a Roaring bitmap for every 2^32 ids: two bytes an id where they are scattered, next to
+// nothing where they lie together.
+//
 // Threads: the reactor; a Set handed to a worker is immutable.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,14 +32,19 @@ namespace engine {
 
 class DeadObjects {
  public:
-  class Set;  // An immutable Roaring bitmap of ids: bool contains(ObjectId) const.
+  class Set;  // Ids at one moment; below.
 
   DeadObjects();
   ~DeadObjects();
+  DeadObjects(DeadObjects&&) noexcept;
+  DeadObjects& operator=(DeadObjects&&) noexcept;
 
-  // The object's header now has this generation: records with a lower one are its old homes.
-  void moved(ObjectId id, uint32_t generation);
-  // Nothing at `reference` any more. Returns whether that killed the id (D2). `lsn` 0: usable at once.
+  // The object's header now has this generation: records with a lower one are its old homes. `lsn` as in
+  // kill().
+  void moved(ObjectId id, uint32_t generation, Lsn lsn = 0);
+  // Nothing at `reference` any more. Returns whether that killed the id: not where its header lives on
+  // elsewhere (D2), not if it was dead (D4; but then it is usable at once if `lsn` is 0). `lsn` 0: usable at
+  // once. Requires: `lsn` 0 or not below that of an earlier call.
   bool kill(Reference reference, Lsn lsn);
   bool is_dead(ObjectId id) const;
 
@@ -48,13 +55,28 @@ class DeadObjects {
   std::vector<ObjectId> ids() const;
   uint64_t count() const;
 
-  // For the manifest: the dead whose kill lies at or below `flushed`, and all generations. Portable format.
+  // For the manifest: all that is known of kills and moves at or below `flushed` or what usable() was told is
+  // synced; the log tells the rest again. engine/dead_objects.cc draws it.
   std::string serialize(Lsn flushed) const;
   Status restore(std::string_view bytes);  // Errors: kCorruption.
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+// Immutable. Threads: any.
+class DeadObjects::Set {
+ public:
+  struct Bitmap;
+  explicit Set(std::unique_ptr<const Bitmap> bitmap);
+  ~Set();
+  bool contains(ObjectId id) const;
+  uint64_t count() const;
+  std::vector<ObjectId> sample(uint64_t at_most) const;  // All, or so many of them spread evenly; rising.
+
+ private:
+  std::unique_ptr<const Bitmap> bitmap_;
 };
 
 }  // namespace engine

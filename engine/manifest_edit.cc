@@ -1,5 +1,6 @@
 #include "engine/manifest_edit.h"
 
+#include "engine/fields.h"
 #include "engine/version.h"
 
 namespace engine {
@@ -17,77 +18,7 @@ enum Tag : uint8_t {
   kProperty = 9,
 };
 
-class Writer {
- public:
-  Writer& tag(Tag tag) {
-    out_ += static_cast<char>(tag);
-    return *this;
-  }
-  Writer& number(uint64_t n) {
-    for (; n >= 0x80; n >>= 7) out_ += static_cast<char>(n | 0x80);
-    out_ += static_cast<char>(n);
-    return *this;
-  }
-  Writer& signed_number(int64_t n) {
-    return number((static_cast<uint64_t>(n) << 1) ^ (n < 0 ? ~uint64_t{0} : 0));
-  }
-  Writer& text(std::string_view bytes) {
-    number(bytes.size());
-    out_ += bytes;
-    return *this;
-  }
-  std::string take() { return std::move(out_); }
-
- private:
-  std::string out_;
-};
-
-// Once a read fails everything after it does, and ok() is false.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-  bool ok() const { return ok_; }
-  bool done() const { return rest_.empty() || !ok_; }
-
-  uint8_t tag() { return byte(); }
-  uint64_t number() {
-    uint64_t n = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      const uint8_t next = byte();
-      if (shift == 63 && next > 1) break;
-      n |= static_cast<uint64_t>(next & 0x7f) << shift;
-      if (next < 0x80) return n;
-    }
-    ok_ = false;
-    return 0;
-  }
-  int64_t signed_number() {
-    const uint64_t n = number();
-    return static_cast<int64_t>((n >> 1) ^ ((n & 1) != 0 ? ~uint64_t{0} : 0));
-  }
-  std::string text() {
-    const uint64_t size = number();
-    if (size > rest_.size()) ok_ = false;
-    if (!ok_) return {};
-    std::string bytes(rest_.substr(0, size));
-    rest_.remove_prefix(size);
-    return bytes;
-  }
-
- private:
-  uint8_t byte() {
-    if (rest_.empty()) ok_ = false;
-    if (!ok_) return 0;
-    const auto next = static_cast<uint8_t>(rest_.front());
-    rest_.remove_prefix(1);
-    return next;
-  }
-
-  std::string_view rest_;
-  bool ok_ = true;
-};
-
-PlacedTable read_added(Reader& in) {
+PlacedTable read_added(FieldReader& in) {
   PlacedTable placed;
   const uint64_t level = in.number();
   placed.level = level < kLevels ? static_cast<int>(level) : kLevels;
@@ -107,7 +38,7 @@ PlacedTable read_added(Reader& in) {
   return placed;
 }
 
-void write_added(Writer& out, const PlacedTable& placed) {
+void write_added(FieldWriter& out, const PlacedTable& placed) {
   const TableMeta& meta = placed.meta;
   out.tag(kAdded).number(static_cast<uint64_t>(placed.level)).number(placed.run).number(meta.number);
   out.number(meta.file_bytes).number(meta.data_bytes);
@@ -118,7 +49,7 @@ void write_added(Writer& out, const PlacedTable& placed) {
 }  // namespace
 
 std::string encode_edit(const VersionEdit& edit) {
-  Writer out;
+  FieldWriter out;
   for (const PlacedTable& placed : edit.added) write_added(out, placed);
   for (const uint64_t number : edit.removed) out.tag(kRemoved).number(number);
   if (edit.flushed) out.tag(kFlushed).number(*edit.flushed);
@@ -132,7 +63,7 @@ std::string encode_edit(const VersionEdit& edit) {
 }
 
 Status decode_edit(std::string_view bytes, VersionEdit* edit) {
-  Reader in(bytes);
+  FieldReader in(bytes);
   while (!in.done()) {
     switch (const uint8_t tag = in.tag()) {
       case kAdded: {
