@@ -50,6 +50,15 @@ class LoserTree {
   // The winner. Requires: state() == kAt. The key is valid until the winner moves.
   std::string_view key() const { return leaves_[winner_].key; }
   const Iterator& winner() const { return *children_[winner_]; }
+  // Whether step() will come to another record of the same key. Who comes second has lost to the winner.
+  bool repeats() const {
+    const Leaf& first = leaves_[winner_];
+    for (size_t node = (winner_ + children_.size()) / 2; node > 0; node /= 2) {
+      const Leaf& loser = leaves_[losers_[node]];
+      if (loser.head == first.head && !loser.at_end && loser.key == first.key) return true;
+    }
+    return false;
+  }
   const Status& status() const;
 
  private:

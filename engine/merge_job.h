@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,9 +42,9 @@ struct MergeOptions {
 };
 
 struct MergeResult {
-  std::vector<TableMeta> tables;  // Synced; the directory is synced too.
-  std::map<ObjectId, int64_t> count_deltas;
-  std::vector<Reference> kills;
+  std::vector<TableMeta> tables;             // Synced; the directory is synced too.
+  std::map<ObjectId, int64_t> count_deltas;  // None is zero.
+  std::vector<Reference> kills;              // Perhaps some twice.
   uint64_t read_records = 0, written_records = 0, written_bytes = 0;
 };
 
@@ -57,12 +58,13 @@ class MergeJob {
            std::function<uint64_t()> next_number);
   ~MergeJob();
 
-  // Works until about `bytes` of input are merged or the end is reached. Blocking. After an error the job is
-  // over and its output files are removed; its inputs are as they were.
+  // Works until about `bytes` of input are merged or the end is reached (256 KB are some 0.5 ms, but for the
+  // slice in which a file ends and is synced). Blocking. After an error the job is over and its output files
+  // are removed; its inputs are as they were. Requires: !finished(), no error before.
   Status run_slice(uint64_t bytes);
   bool finished() const;
   MergeResult take_result();  // Requires: finished().
-  // Removes what was written (the job is abandoned).
+  // Removes what was written (the job is abandoned). Blocking: on a worker, like a slice.
   void discard();
 
  private:

@@ -202,8 +202,29 @@ TEST_SUITE("engine/loser_tree") {
       LoserTree tree(std::move(children));
       std::string values;
       tree.start(backward, [](Iterator& it) { it.seek_first(); });
-      for (; tree.state() == State::kAt; tree.step()) values += tree.winner().value();
+      for (; tree.state() == State::kAt; tree.step()) {
+        values += tree.winner().value();
+        CHECK(tree.repeats() == (values.size() < 5));
+      }
       CHECK(values == "01234");
+    }
+  }
+
+  TEST_CASE("repeats() tells whether the next step stays at the key") {
+    for (uint64_t seed = 0; seed < 100; ++seed) {
+      CAPTURE(seed);
+      std::mt19937_64 random(seed);
+      std::vector<std::unique_ptr<Iterator>> children;
+      for (const TestRun& run : random_runs(random))
+        children.push_back(std::make_unique<VectorIterator>(run));
+      LoserTree tree(std::move(children));
+      tree.start(false, [](Iterator& it) { it.seek_first(); });
+      while (tree.state() == State::kAt) {
+        const bool repeats = tree.repeats();
+        const std::string key(tree.key());
+        tree.step();
+        REQUIRE(repeats == (tree.state() == State::kAt && tree.key() == key));
+      }
     }
   }
 }
