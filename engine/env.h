@@ -17,8 +17,8 @@
 
 namespace engine {
 
-// An open file. Threads: any one at a time, but read() may be called by many at once, and sync() may run beside
-// write() of a file opened with Caching::kKernel.
+// An open file. Threads: any one at a time, but read() may be called by many at once, and sync() may run
+// beside write() of a file opened with Caching::kKernel.
 class File {
  public:
   virtual ~File() = default;
