@@ -58,6 +58,8 @@ class Log {
   // naming file and offset; kTooNew; whatever `replay` returned.
   static Result<std::unique_ptr<Log>> open(Env& env, const LogOptions& options, Lsn from,
                                            const Replay& replay, LogRecovery* recovery);
+  // Without close() it is as if the process had been killed: jobs under way may still write. So the directory
+  // is not to be opened again by this process before they have ended.
   virtual ~Log() = default;
 
   // Adds a record to this turn's frame and returns where it ends, which is end() plus its size. Nothing

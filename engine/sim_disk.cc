@@ -59,6 +59,17 @@ struct SimDisk::Inode {
     }
     changes = std::move(doomed);
   }
+  // What a failed sync left in the page cache alone is forgotten: the file reads as the disk has it.
+  void evict() {
+    if (std::none_of(changes.begin(), changes.end(), [](const Change& change) { return change.doomed; }))
+      return;
+    std::erase_if(changes, [](const Change& change) { return change.doomed; });
+    data = durable;
+    for (const Change& change : changes) {
+      data.resize(std::max(change.size_after, change.offset + change.data.size()));
+      data.replace(change.offset, change.data.size(), change.data);
+    }
+  }
   std::string crashed(SimEntropy& entropy, CrashOptions options) const;
 };
 
@@ -210,6 +221,7 @@ SimDisk::~SimDisk() = default;
 void SimDisk::no_faults() {
   cut_power_at_ = fail_operation_ = fail_read_ = capacity_ = kNever;
   fail_forever_ = fail_reads_forever_ = power_is_cut_ = false;
+  fail_prefix_.clear();
 }
 
 Status SimDisk::begin(std::string operation) {
@@ -219,7 +231,8 @@ Status SimDisk::begin(std::string operation) {
     power_is_cut_ = true;
     return {Code::kIoError, operation + ": the power is cut"};
   }
-  if (n == fail_operation_ || (fail_forever_ && n > fail_operation_)) {
+  const bool of_kind = !fail_prefix_.empty() && operation.starts_with(fail_prefix_);
+  if (of_kind || n == fail_operation_ || (fail_forever_ && n > fail_operation_)) {
     return {Code::kIoError, operation + ": injected failure"};
   }
   return {};
@@ -260,12 +273,13 @@ Status SimDisk::need_directory_of(const std::string& path) const {
   return {Code::kIoError, path + ": No such directory"};
 }
 
-Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenMode mode, Caching) {
+Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenMode mode, Caching caching) {
   if (mode != OpenMode::kCreate) {
     Status status = begin_read("open " + path);
     if (!status.ok()) return status;
     const auto* inode = find(path);
     if (inode == nullptr) return Status(Code::kIoError, "open " + path + ": No such file or directory");
+    if (caching == Caching::kNone) (*inode)->evict();
     return std::unique_ptr<File>(
         std::make_unique<SimFile>(*this, path, *inode, mode == OpenMode::kReadWrite));
   }

@@ -10,7 +10,8 @@
 //
 // Faults: the power cut at the n-th operation, an operation that fails once or from then on, a capacity,
 // damaged bytes. After a failed sync() the unsynced writes are in the state of Linux's page cache: still
-// read, no longer dirty, so that no later sync() makes them durable.
+// read, no longer dirty, so that no later sync() makes them durable; opening the file with Caching::kNone
+// evicts them.
 //
 // Everything follows from the calls and the seeds. Threads: one.
 #pragma once
@@ -64,6 +65,8 @@ class SimDisk final : public FileSystem {
   bool power_is_cut() const { return power_is_cut_; }
   // The n-th operation fails with kIoError, and if `forever` all after it. A failed write may be half done.
   void fail_operation(uint64_t n, bool forever) { fail_operation_ = n, fail_forever_ = forever; }
+  // Every operation whose text begins so fails, as "rename" or "sync /d/1.log".
+  void fail_operations(std::string prefix) { fail_prefix_ = std::move(prefix); }
   void fail_read(uint64_t n, bool forever) { fail_read_ = n, fail_reads_forever_ = forever; }
   void no_faults();
   // Bytes that all files together may have; beyond them kNoSpace.
@@ -100,6 +103,7 @@ class SimDisk final : public FileSystem {
   mutable bool power_is_cut_ = false;
   uint64_t fail_operation_ = kNever;
   bool fail_forever_ = false;
+  std::string fail_prefix_;
   uint64_t fail_read_ = kNever;
   bool fail_reads_forever_ = false;
   uint64_t capacity_ = kNever;

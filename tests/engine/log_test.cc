@@ -335,6 +335,24 @@ TEST_SUITE("engine/log") {
     CHECK(open_log(world.env, SyncPolicy::kNo).records == std::vector<std::string>{"kept", "more"});
   }
 
+  TEST_CASE("L3: what succeeds beside a failed sync moves written() and synced() no more") {
+    SimWorld world(1);
+    auto log = must_open(world, SyncPolicy::kEverySec);
+    world.executor.run_all();
+    log->append("abc");
+    log->request_sync();
+    log->append("def");
+    log->end_turn();
+    world.disk->fail_operations("sync");
+    REQUIRE(world.executor.run_work(Lane::kLog));  // The sync fails,
+    REQUIRE(world.executor.run_work(Lane::kLog));  // the write beside it does not.
+    REQUIRE(world.executor.run_done(Lane::kLog));
+    world.executor.run_all();
+    CHECK_FALSE(log->failure().ok());
+    CHECK(log->written() == 3);
+    CHECK(log->synced() == 0);
+  }
+
   TEST_CASE("L5: while a sync runs the reactor writes nothing, a worker does") {
     SimWorld world(1);
     auto log = must_open(world, SyncPolicy::kEverySec);
@@ -490,6 +508,61 @@ TEST_SUITE("engine/log") {
     CHECK(log->oldest() == second);
     log->release(log->end());
     CHECK(log->oldest() == *parse_segment_name(names[2]));  // The one being written stays.
+    REQUIRE(log->close().ok());
+  }
+
+  TEST_CASE("a segment whose renaming fails is found all the same, and released only after it succeeds") {
+    SimWorld world(1);
+    auto log = must_open(world, SyncPolicy::kNo);
+    std::vector<std::string> appended;
+    const auto fill_segment = [&] {
+      for (const uint64_t before = log->stats().segments; log->stats().segments == before;) {
+        while (log->room() < 1000) REQUIRE(world.executor.run_one());
+        appended.push_back(std::to_string(appended.size()) + std::string(900, 'x'));
+        log->append(appended.back());
+        log->end_turn();
+      }
+    };
+    world.executor.run_all();
+    world.disk->fail_operations("rename");
+    fill_segment();
+    fill_segment();
+    world.executor.run_all();
+    CHECK(segment_files(*world.disk).size() == 1);
+    SimWorld killed(2, world.disk->copy());
+    CHECK(open_log(killed.env, SyncPolicy::kNo).records == appended);
+    log->release(log->end());
+    const Lsn second = log->oldest();
+    CHECK(second > 0);
+    CHECK(log->stats().segments == 2);
+    world.executor.run_all();
+    world.disk->no_faults();
+    log->tick();
+    world.executor.run_all();
+    CHECK(log->oldest() == second);  // Tried again once a second.
+    world.clock.advance_ms(1000);
+    log->tick();
+    world.executor.run_all();
+    CHECK(log->oldest() > second);
+    CHECK(log->stats().segments == 1);
+    REQUIRE(log->close().ok());
+  }
+
+  TEST_CASE("a released segment stays while a sync of it is under way") {
+    SimWorld world(1);
+    auto log = must_open(world, SyncPolicy::kEverySec);
+    while (log->stats().segments < 2) {
+      world.executor.run_all();
+      log->append(std::string(1000, 'x'));
+      log->end_turn();
+    }
+    world.executor.run_all();
+    log->request_sync();
+    log->release(log->end());
+    CHECK(log->oldest() == 0);
+    world.executor.run_all();
+    CHECK(log->oldest() > 0);
+    CHECK(log->synced() == log->end());
     REQUIRE(log->close().ok());
   }
 

@@ -189,6 +189,9 @@ TEST_SUITE("engine/sim") {
       REQUIRE_FALSE(file->sync().ok());
       REQUIRE(file->sync().ok());
       lost |= disk.crash(seed)->contents("a") != "x";
+      char out[1];
+      CHECK(file->read(0, out).value() == 1);
+      CHECK(disk.open("a", OpenMode::kRead, Caching::kNone).value()->size().value() == 0);
     }
     CHECK(lost);
   }
