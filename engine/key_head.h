@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -12,7 +13,11 @@ namespace engine {
 // Shorter keys are padded with zeros: equal heads decide nothing, unequal ones decide.
 inline uint64_t key_head(std::string_view key) {
   uint64_t head = 0;
-  if (!key.empty()) std::memcpy(&head, key.data(), std::min(key.size(), sizeof head));
+  if (key.size() >= sizeof head) [[likely]] {
+    std::memcpy(&head, key.data(), sizeof head);
+  } else if (!key.empty()) {
+    std::memcpy(&head, key.data(), key.size());
+  }
   return std::endian::native == std::endian::little ? __builtin_bswap64(head) : head;
 }
 

@@ -29,9 +29,9 @@ LoserTree::State LoserTree::build() {
   return state_;
 }
 
-bool LoserTree::load(size_t child) {
+bool LoserTree::load(size_t child, State state) {
   Leaf& leaf = leaves_[child];
-  leaf.at_end = children_[child]->state() != State::kAt;
+  leaf.at_end = state != State::kAt;
   if (leaf.at_end) {
     leaf.head = ~uint64_t{0};
     leaf.key = {};
@@ -58,7 +58,7 @@ void LoserTree::find_prefix() {
   prefix_.clear();
   if (first != nullptr) prefix_.assign(first->key().substr(0, shared));
   ties_ = 0;
-  for (size_t i = 0; i < children_.size(); ++i) load(i);
+  for (size_t i = 0; i < children_.size(); ++i) load(i, children_[i]->state());
 }
 
 void LoserTree::play_all() {
@@ -70,22 +70,32 @@ void LoserTree::play_all() {
   for (size_t node = n - 1; node > 0; --node) {
     uint32_t a = winners[2 * node];
     uint32_t b = winners[2 * node + 1];
-    if (!before(a, b)) std::swap(a, b);
+    const uint64_t left = leaves_[a].head, right = leaves_[b].head;
+    if (left != right ? right < left : before_by_key(b, a)) std::swap(a, b);
     winners[node] = a;
-    losers_[node] = b;
+    losers_[node] = {leaves_[b].head, b};
   }
   winner_ = winners[1];
   state_ = leaves_[winner_].at_end ? State::kEnd : State::kAt;
 }
 
 void LoserTree::replay(size_t child) {
-  size_t winner = child;
+  auto winner = static_cast<uint32_t>(child);
+  uint64_t head = leaves_[child].head;
   for (size_t node = (child + children_.size()) / 2; node > 0; node /= 2) {
-    if (before(losers_[node], winner)) {
-      const size_t loser = winner;
-      winner = losers_[node];
-      losers_[node] = static_cast<uint32_t>(loser);
-    }
+    Loser& met = losers_[node];
+    bool loses = met.head < head;
+    if (met.head == head) [[unlikely]]
+      loses = before_by_key(met.child, winner);
+    // Who wins is as good as random, and a branch on it would be mispredicted every other time: a masked
+    // swap.
+    const uint64_t mask = uint64_t{0} - static_cast<uint64_t>(loses);
+    const uint64_t heads = (met.head ^ head) & mask;
+    const uint32_t numbers = (met.child ^ winner) & static_cast<uint32_t>(mask);
+    met.head ^= heads;
+    head ^= heads;
+    met.child ^= numbers;
+    winner ^= numbers;
   }
   winner_ = winner;
   state_ = leaves_[winner_].at_end ? State::kEnd : State::kAt;
@@ -96,7 +106,7 @@ LoserTree::State LoserTree::step() {
   const State state = backward_ ? children_[child]->prev() : children_[child]->next();
   if (state == State::kCold || state == State::kFailed) [[unlikely]]
     return state_ = state;
-  if (!load(child)) [[unlikely]] {
+  if (!load(child, state)) [[unlikely]] {
     ties_max_ = kTiesMin;
     find_prefix();
     play_all();

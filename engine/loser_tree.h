@@ -54,8 +54,10 @@ class LoserTree {
   bool repeats() const {
     const Leaf& first = leaves_[winner_];
     for (size_t node = (winner_ + children_.size()) / 2; node > 0; node /= 2) {
-      const Leaf& loser = leaves_[losers_[node]];
-      if (loser.head == first.head && !loser.at_end && loser.key == first.key) return true;
+      if (losers_[node].head != first.head) [[likely]]
+        continue;
+      const Leaf& loser = leaves_[losers_[node].child];
+      if (!loser.at_end && loser.key == first.key) return true;
     }
     return false;
   }
@@ -68,8 +70,13 @@ class LoserTree {
     bool at_end = true;
   };
 
+  struct Loser {
+    uint64_t head = 0;  // Its leaf's, kept here so that a replay reads nothing but the path.
+    uint32_t child = 0;
+  };
+
   State build();
-  bool load(size_t child);  // False: the key lies outside the prefix.
+  bool load(size_t child, State state);  // False: the key lies outside the prefix.
   void find_prefix();
   void play_all();
   void replay(size_t child);
@@ -86,7 +93,7 @@ class LoserTree {
 
   const std::vector<std::unique_ptr<Iterator>> children_;
   std::vector<Leaf> leaves_;
-  std::vector<uint32_t> losers_;  // Node n's parent is n/2; leaf i is node i + children.
+  std::vector<Loser> losers_;  // Node n's parent is n/2; leaf i is node i + children.
   size_t winner_ = 0;
   std::string prefix_;
   uint32_t ties_ = 0;  // Since the prefix was found.

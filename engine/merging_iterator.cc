@@ -27,14 +27,14 @@ class MergingIterator final : public Iterator {
     return tree_.start(true, [this](Iterator& it) { it.seek_before(last_key_); });
   }
   State next() override {
-    last_key_.assign(tree_.key());
     if (!tree_.backward()) return skip_shadowed();
+    last_key_.assign(tree_.key());
     tree_.start(false, [this](Iterator& it) { it.seek(last_key_); });
     return tree_.state() == State::kAt && tree_.key() == last_key_ ? skip_shadowed() : tree_.state();
   }
   State prev() override {
-    last_key_.assign(tree_.key());
     if (tree_.backward()) return skip_shadowed();
+    last_key_.assign(tree_.key());
     return tree_.start(true, [this](Iterator& it) { it.seek_before(last_key_); });
   }
   State state() const override { return tree_.state(); }
@@ -44,11 +44,12 @@ class MergingIterator final : public Iterator {
   const Status& status() const override { return tree_.status(); }
 
  private:
-  // Leaves the record shown and all older ones of its key, which is last_key_.
+  // Leaves the record shown and all older ones of its key.
   State skip_shadowed() {
-    while (tree_.step() == State::kAt && tree_.key() == last_key_) {
+    while (tree_.repeats()) {
+      if (tree_.step() != State::kAt) return tree_.state();
     }
-    return tree_.state();
+    return tree_.step();
   }
 
   LoserTree tree_;
