@@ -73,6 +73,26 @@ size_t OutputBuffer::blocks(std::span<std::string_view> out, uint64_t bytes_max)
   return n;
 }
 
+size_t OutputBuffer::copy(uint64_t position, std::span<char> to) const {
+  // Searched from the back: whoever asks means the last reply.
+  size_t behind = static_cast<size_t>(end_position() - position);
+  size_t i = chunks_.size();
+  while (behind > 0) {
+    --i;
+    const size_t length = end_of(i) - chunks_[i].begin;
+    if (length >= behind) break;
+    behind -= length;
+  }
+  size_t copied = 0;
+  for (size_t left = behind; i < chunks_.size() && copied < to.size(); ++i) {
+    const size_t n = std::min(left, to.size() - copied);
+    std::memcpy(to.data() + copied, chunks_[i].bytes() + end_of(i) - left, n);
+    copied += n;
+    if (i + 1 < chunks_.size()) left = end_of(i + 1) - chunks_[i + 1].begin;
+  }
+  return copied;
+}
+
 void OutputBuffer::consume(size_t n) {
   size_ -= n;
   begin_position_ += n;

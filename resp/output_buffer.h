@@ -70,6 +70,10 @@ class OutputBuffer {
   // Fills `out` with what is to be written next, at most `bytes_max` bytes; returns how many blocks.
   size_t blocks(std::span<std::string_view> out, uint64_t bytes_max = UINT64_MAX) const;
 
+  // Copies what lies from `position` on, as much as fits; returns how much. Cheap near the end.
+  // Requires: begin_position() <= position <= end_position().
+  size_t copy(uint64_t position, std::span<char> to) const;
+
   // The first `n` bytes have been written. Requires: n <= size().
   void consume(size_t n);
 

@@ -172,6 +172,32 @@ TEST_SUITE("resp/output_buffer") {
     CHECK(out.memory_bytes() == 0);
   }
 
+  TEST_CASE("copy() gives what lies from any position on, over the chunks' borders, consumed bytes or not") {
+    std::mt19937_64 random(5);
+    OutputBuffer out;
+    std::string model;
+    for (int i = 0; i < 200; ++i) {
+      const std::string bytes = bytes_of(random, random() % 9000);
+      model += bytes;
+      if (i % 3 == 0) {
+        out.append(std::string(bytes));
+      } else {
+        out.append(std::string_view(bytes));
+      }
+    }
+    out.consume(50'000);
+    for (int i = 0; i < 2000; ++i) {
+      const size_t position = 50'000 + random() % (model.size() - 50'000 + 1);
+      CAPTURE(position);
+      std::string copied(random() % 40'000, '\0');
+      copied.resize(out.copy(position, copied));
+      REQUIRE(copied == model.substr(position, std::max(copied.size(), size_t{1})).substr(0, copied.size()));
+      if (position + 40'000 < model.size()) continue;
+      std::string rest(50'000, '\0');
+      REQUIRE(out.copy(position, rest) == model.size() - position);
+    }
+  }
+
   TEST_CASE("a moved-from buffer is as new") {
     OutputBuffer out;
     out.append("abc");
