@@ -1,0 +1,77 @@
+#include "server/client_info.h"
+
+#include <cinttypes>
+#include <cstdio>
+
+#include "server/command_table.h"
+#include "server/units.h"
+
+namespace server {
+namespace {
+
+std::string flags_of(const Client& client) {
+  std::string flags;
+  if (client.session.monitor) flags += 'O';
+  if (client.waiting) flags += 'b';
+  if (client.closing_after_reply()) flags += 'c';
+  if (client.is_unix_socket()) flags += 'U';
+  if (client.session.no_evict) flags += 'e';
+  if (client.session.no_touch) flags += 'T';
+  return flags.empty() ? "N" : flags;
+}
+
+void append_number(std::string* out, const char* name, uint64_t value) {
+  char text[48];
+  std::snprintf(text, sizeof(text), " %s=%" PRIu64, name, value);
+  *out += text;
+}
+
+}  // namespace
+
+std::string client_line(const Client& client, int64_t now_ms) {
+  std::string line = "id=" + std::to_string(client.id);
+  line += " addr=" + client.peer_address();
+  line += " laddr=" + client.local_address();
+  line += " fd=" + std::to_string(client.fd());
+  line += " name=" + client.session.name;
+  append_number(&line, "age", static_cast<uint64_t>((now_ms - client.created_ms) / 1000));
+  append_number(&line, "idle", static_cast<uint64_t>((now_ms - client.last_interaction_ms) / 1000));
+  line += " flags=" + flags_of(client);
+  append_number(&line, "db", client.session.database);
+  line += " sub=0 psub=0 ssub=0 multi=-1";
+  const uint64_t input_free = client.input.capacity_bytes() - client.input.size();
+  append_number(&line, "qbuf", client.input.size());
+  append_number(&line, "qbuf-free", input_free);
+  append_number(&line, "argv-mem", client.requests.memory_bytes());
+  line += " multi-mem=0";
+  // Redis's fixed reply buffer and its reply list are one chain of chunks here.
+  append_number(&line, "rbs", client.output.memory_bytes());
+  append_number(&line, "rbp", client.output.memory_bytes());
+  append_number(&line, "obl", client.output.size());
+  line += " oll=0";
+  append_number(&line, "omem", client.output.memory_bytes());
+  append_number(&line, "tot-mem",
+                sizeof(Client) + client.input.capacity_bytes() + client.requests.memory_bytes() +
+                    client.output.memory_bytes() + client.parser.memory_bytes());
+  line += client.output.empty() ? " events=r" : " events=rw";
+  line += " cmd=" + (client.last_command ? std::string(client.last_command->name) : std::string("NULL"));
+  line += " user=" + client.session.user;
+  line += " redir=-1";
+  append_number(&line, "resp", static_cast<uint64_t>(client.reply.version()));
+  line += " lib-name=" + client.session.library_name;
+  line += " lib-ver=" + client.session.library_version;
+  return line;
+}
+
+std::optional<ClientType> client_type_of(std::string_view name) {
+  if (equals_ignoring_case(name, "normal")) return ClientType::kNormal;
+  if (equals_ignoring_case(name, "slave") || equals_ignoring_case(name, "replica"))
+    return ClientType::kReplica;
+  if (equals_ignoring_case(name, "pubsub")) return ClientType::kPubsub;
+  if (equals_ignoring_case(name, "master")) return ClientType::kPrimary;
+  return std::nullopt;
+}
+
+ClientType type_of(const Client&) { return ClientType::kNormal; }
+
+}  // namespace server
