@@ -1,6 +1,11 @@
 // server/command.h: what a command's handler is given.
+//
+// A handler of a data command uses args, view, reply and the values; it has no other effect, may run several
+// times, and, if it only reads, on a worker: there `client` and `server` must not be touched. A handler that
+// works on the connection or the server reads no data through the view.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -18,6 +23,16 @@ struct CommandContext {
   resp::ReplyWriter& reply;
   Client& client;
   Server& server;
+
+  // Values, good on any thread.
+  uint32_t database_number = 0;                // As SELECT has it.
+  ObjectId database = engine::kNoObject;       // The object whose headers it holds.
+  uint64_t random_seed = 0;                    // The same in every run of this command.
+  const engine::Snapshot* snapshot = nullptr;  // On a worker: what the view reads.
+
+  // Set by handlers.
+  engine::Lsn seen = 0;  // The reply shows what was written up to here, besides what view.seen() says.
+  bool databases_changed = false;  // The batch writes 'D' records.
 };
 
 }  // namespace server

@@ -1,0 +1,31 @@
+// server/bindings.h: every family of commands binds its handlers here. A family is a file in
+// server/commands/.
+#pragma once
+
+#include "server/command_table.h"
+
+namespace server {
+
+void bind_connection_commands(CommandTable& table);  // PING, HELLO, AUTH, SELECT …
+void bind_client_commands(CommandTable& table);      // CLIENT
+void bind_server_commands(CommandTable& table);      // TIME, SAVE, SHUTDOWN, COMPACT …
+void bind_database_commands(CommandTable& table);    // DBSIZE, FLUSHDB, FLUSHALL, SWAPDB
+void bind_config_commands(CommandTable& table);      // CONFIG
+void bind_info_commands(CommandTable& table);        // INFO, SLOWLOG, MEMORY, MONITOR …
+void bind_latency_commands(CommandTable& table);     // LATENCY
+void bind_debug_commands(CommandTable& table);       // DEBUG
+void bind_command_commands(CommandTable& table);     // COMMAND
+
+inline void bind_all(CommandTable& table) {
+  bind_connection_commands(table);
+  bind_client_commands(table);
+  bind_server_commands(table);
+  bind_database_commands(table);
+  bind_config_commands(table);
+  bind_info_commands(table);
+  bind_latency_commands(table);
+  bind_debug_commands(table);
+  bind_command_commands(table);
+}
+
+}  // namespace server

@@ -1,0 +1,42 @@
+// server/databases.h: which object each numbered database is at.
+//
+// A database is an object that owns its headers; the record 'D' number says which. Emptying one gives it a
+// new object, swapping two swaps the records (and raises both generations, as any move of a header does). The
+// table in memory is what the records say: it changes when a batch that writes them has been applied.
+//
+// Every database of the configuration has its record from the first start on, so no reader has to ask
+// whether one exists.
+//
+// Threads: the reactor.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/engine.h"
+#include "server/view.h"
+
+namespace server {
+
+class Databases {
+ public:
+  // Reads all records, makes the missing ones of the first `count`. Blocking: for the start.
+  // Errors: a damaged record.
+  engine::Status open(engine::Engine& engine, uint32_t count);
+
+  uint32_t count() const { return count_; }
+  // Requires: number < count().
+  ObjectId object(uint32_t number) const { return references_[number].id; }
+
+  // In the command's batch; the dispatcher refreshes the table once it is applied.
+  void empty(View& view, uint32_t number) const;
+  void swap(View& view, uint32_t a, uint32_t b) const;
+  void refresh(const engine::Batch& batch);
+
+ private:
+  uint32_t count_ = 0;
+  std::vector<engine::Reference> references_;
+};
+
+}  // namespace server

@@ -1,0 +1,515 @@
+#include "server/dispatch.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+#include "server/authorize.h"
+#include "server/log.h"
+#include "server/monitor.h"
+#include "server/redact.h"
+#include "server/server.h"
+#include "server/units.h"
+
+namespace server {
+namespace {
+
+constexpr std::string_view kProtectedSuffix =
+    " command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a "
+    "local "
+    "connection, otherwise you need to set this option in the configuration file, and then restart the "
+    "server.";
+
+// What a command may write at most, as far as its arguments tell. If it writes more it asks again.
+size_t write_estimate(std::span<const std::string_view> args) {
+  size_t bytes = 512;
+  for (std::string_view arg : args) bytes += arg.size() + 64;
+  return bytes;
+}
+
+uint64_t mixed(uint64_t x) {  // splitmix64
+  x += 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+std::string refusal_error(const engine::Status& status) {
+  // What clients act on is the code; the sentence is for people.
+  return std::string("MISCONF ") +
+         (status.code() == engine::Code::kNoSpace ? "No disk space is left for writes: "
+                                                  : "Errors writing to the log, writes are refused: ") +
+         status.message();
+}
+
+std::string storage_error(const engine::Status& status) {
+  return "ERR The data could not be read: " + status.message();
+}
+
+}  // namespace
+
+// One run of a read-only command on a worker, over one snapshot.
+struct Dispatcher::LongRun {
+  std::shared_ptr<const engine::Snapshot> snapshot;
+  resp::OutputBuffer output;
+  resp::ReplyWriter reply{output};
+  engine::Lsn seen = 0;
+};
+
+Dispatcher::Dispatcher(Server& server, engine::Engine& engine, engine::Env& env)
+    : server_(server), engine_(engine), env_(env), present_(engine), seed_(env.entropy.next()) {}
+
+// ------------------------------------------------------------------ a connection's turn
+
+void Dispatcher::process(Client& client) {
+  if (client.waiting || client.closed() || server_.stopping()) return;
+  const uint64_t begun_us = now_us_ = env_.clock.monotonic_us();
+  turn_ms_ = env_.clock.wall_ms();
+  turn_us_ = begun_us;
+  client.last_interaction_ms = turn_ms_;
+  for (unsigned left = kCommandsPerTurn;; --left) {
+    if (client.requests.empty() && (client.closing_after_reply() || !parse(client))) break;
+    if (left == 0 || now_us_ - begun_us > kTurnBudgetUs) {  // D3
+      client.read_on(false);
+      server_.work_left(client);
+      return;
+    }
+    if (execute(client, client.requests.front()) == Ran::kWaits) {
+      client.read_on(false);
+      return;
+    }
+    if (client.closed()) return;
+    client.requests.pop();
+    if (client.closing_after_reply()) client.requests.clear();
+  }
+  client.read_on(!client.closing_after_reply());
+}
+
+bool Dispatcher::parse(Client& client) {
+  const Settings& settings = server_.settings();
+  const bool authenticated = client.session.authenticated || settings.requirepass.empty();
+  const resp::RequestLimits limits{static_cast<int64_t>(settings.proto_max_bulk_len), authenticated};
+  RequestQueue& queue = client.requests;
+  while (queue.size() < kParseAhead) {
+    const auto outcome = client.parser.next(client.input, limits);
+    if (outcome == resp::RequestParser::Outcome::kNeedMore) break;
+    if (outcome == resp::RequestParser::Outcome::kError) {
+      if (!queue.empty()) break;  // What came before it is answered first; it stays an error.
+      log_verbose("Protocol error (%s) from client: id=%llu addr=%s",
+                  std::string(client.parser.error()).c_str(), static_cast<unsigned long long>(client.id),
+                  client.peer_address().c_str());
+      reject(client, nullptr, "ERR " + std::string(client.parser.error()));
+      client.close_after_reply();
+      break;
+    }
+    const auto args = client.parser.args();
+    queue.push(server_.table().find(args), args);
+    // An inline command's words live in the parser until it goes on; a password changes the limits.
+    if (client.parser.is_inline() || !authenticated) break;
+  }
+  if (queue.size() > 1) prefetch(client);
+  return !queue.empty();
+}
+
+void Dispatcher::prefetch(Client& client) {
+  const ObjectId database = server_.databases().object(client.session.database);
+  client.requests.each([&](const Request& request) {
+    if (!request.command || request.command->first_key <= 0) return;
+    const Args args = client.requests.args(request);
+    const auto first = static_cast<size_t>(request.command->first_key);
+    if (first >= args.size()) return;
+    header_key(database, args[first], &key_);
+    engine_.prefetch(key_);
+  });
+}
+
+// ------------------------------------------------------------------ checks
+
+Dispatcher::Ran Dispatcher::execute(Client& client, const Request request) {
+  const Args args = client.requests.args(request);
+  if (!request.command) {
+    if (equals_ignoring_case(args[0], "post") || equals_ignoring_case(args[0], "host:")) {
+      warn_of_http(client);
+      client.close();
+      return Ran::kDone;
+    }
+    reject(client, nullptr, "ERR " + unknown_command_message(server_.table(), args));
+    return Ran::kDone;
+  }
+  const Command& command = *request.command;
+  if (!client.waiting) {
+    client.last_command = &command;
+    ++client.commands;
+    if (!command.accepts(args.size())) {
+      reject(client, &command, "ERR " + wrong_arity_message(command));
+      return Ran::kDone;
+    }
+    if (refused(client, command, args)) return Ran::kDone;
+  }
+  if (must_pause(command)) return park(client, Waiting::For::kPause);
+  admitted_bytes_ = 0;
+  if (command.flags & cmd::kWrite) {
+    switch (admit(command, write_estimate(args))) {
+      case engine::Engine::Admission::kOpen: break;
+      case engine::Engine::Admission::kWait: return park(client, Waiting::For::kAdmission);
+      case engine::Engine::Admission::kRefused:
+        reject(client, &command, refusal_error(engine_.refusal()));
+        return Ran::kDone;
+    }
+  }
+  return run(client, request);
+}
+
+bool Dispatcher::refused(Client& client, const Command& command, Args args) {
+  const Settings& settings = server_.settings();
+  if (command.flags & cmd::kProtected) {
+    const Allowed allowed = settings.enable_debug_command;
+    if (allowed == Allowed::kNo || (allowed == Allowed::kLocal && !client.is_loopback())) {
+      std::string name(command.name);
+      for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+      reject(client, &command, "ERR " + name + std::string(kProtectedSuffix));
+      return true;
+    }
+  }
+  const std::string_view error = authorize(client, command, args, settings);
+  if (!error.empty()) reject(client, &command, error);
+  return !error.empty();
+}
+
+bool Dispatcher::must_pause(const Command& command) const {
+  const Pause& pause = server_.pause;
+  if (pause.until_ms == 0) [[likely]]
+    return false;
+  return pause.all || (command.flags & (cmd::kWrite | cmd::kMayReplicate));
+}
+
+engine::Engine::Admission Dispatcher::admit(const Command& command, size_t bytes) {
+  // What Redis does not deny when memory is short makes room, or at least does not take any.
+  const bool erasing = !(command.flags & cmd::kDenyOom);
+  const auto admission = engine_.admission(bytes, erasing);
+  if (admission == engine::Engine::Admission::kOpen) admitted_bytes_ = bytes;
+  return admission;
+}
+
+void Dispatcher::reject(Client& client, const Command* command, std::string_view error) {
+  const uint64_t mark = client.reply.mark();
+  client.reply.error(error);
+  Stats& stats = server_.stats();
+  if (command) ++stats.by_command[command->id].rejected;
+  stats.count_error(std::string("-").append(error));
+  after_reply(client, mark);
+}
+
+void Dispatcher::warn_of_http(Client& client) {
+  static constexpr uint64_t kPauseUs = 60'000'000;
+  if (last_http_warning_us_ != 0 && now_us_ - last_http_warning_us_ < kPauseUs) return;
+  last_http_warning_us_ = now_us_;
+  log_warning(
+      "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands, which a "
+      "web page "
+      "could make a browser do (Cross Protocol Scripting). Connection from %s aborted.",
+      client.peer_address().c_str());
+}
+
+// ------------------------------------------------------------------ running
+
+Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
+  const Command& command = *request.command;
+  Waiting* waiting = client.waiting.get();
+  int64_t now_ms = turn_ms_ + static_cast<int64_t>((now_us_ - turn_us_) / 1000);
+  uint64_t seed = 0;
+  if (waiting) [[unlikely]] {  // D1
+    if (waiting->runs++ == 0) {
+      waiting->now_ms = now_ms;
+      waiting->random_seed = mixed(seed_++);
+    }
+    now_ms = waiting->now_ms;
+    seed = waiting->random_seed;
+  } else {
+    seed = mixed(seed_++);
+  }
+
+  const uint64_t mark = client.reply.mark();
+  batch_.clear();
+  // Pins of the last command go, those of a waiting one stay: they are why it gets further this time.
+  if (context_.impl) [[unlikely]]
+    context_ = engine::ReadContext();
+  present_.begin(waiting ? waiting->context : context_);
+  View view(present_, &engine_, batch_, now_ms);
+  CommandContext context{client.requests.args(request), view, client.reply, client, server_};
+  context.database_number = client.session.database;
+  context.database = server_.databases().object(client.session.database);
+  context.random_seed = seed;
+
+  const auto take_back = [&] {
+    client.reply.rollback(mark);
+    batch_.clear();
+  };
+  // Becomes a waiting command, with the clock and seed of this run.
+  const auto must_wait = [&](Waiting::For what) -> Waiting& {
+    take_back();
+    const bool first = !client.waiting;
+    Waiting& now_waiting = wait(client, what);
+    if (first) {
+      now_waiting.now_ms = now_ms;
+      now_waiting.random_seed = seed;
+      now_waiting.runs = 1;
+    }
+    return now_waiting;
+  };
+
+  in_handler_ = true;
+  try {
+    command.handler(context);
+    in_handler_ = false;
+  } catch (const ColdRead&) {
+    in_handler_ = false;
+    const bool first = !client.waiting;
+    Waiting& cold = must_wait(Waiting::For::kBlocks);
+    if (first) cold.context = std::exchange(context_, engine::ReadContext());
+    fetch(client);
+    return Ran::kWaits;
+  } catch (const LongRead&) {
+    in_handler_ = false;
+    must_wait(Waiting::For::kWorker);
+    run_on_worker(client, request);
+    return Ran::kWaits;
+  } catch (const StorageError& error) {
+    in_handler_ = false;
+    take_back();
+    log_warning("A command failed for want of its data: %s", error.status.message().c_str());
+    client.reply.error(storage_error(error.status));
+  }
+
+  if (client.waiting && client.waiting->what == Waiting::For::kOutcome) return Ran::kWaits;
+  engine::Lsn lsn = std::max(view.seen(), context.seen);
+  const bool wrote = !batch_.empty();
+  if (wrote) {
+    if (batch_.bytes().size() > admitted_bytes_) [[unlikely]] {
+      switch (admit(command, batch_.bytes().size())) {
+        case engine::Engine::Admission::kOpen: break;
+        case engine::Engine::Admission::kWait:
+          must_wait(Waiting::For::kAdmission);
+          return park(client, Waiting::For::kAdmission);
+        case engine::Engine::Admission::kRefused:
+          take_back();
+          reject(client, &command, refusal_error(engine_.refusal()));
+          return Ran::kDone;
+      }
+    }
+    lsn = std::max(lsn, engine_.apply(batch_));  // D2
+    server_.changed(batch_.operations());
+    if (context.databases_changed) server_.databases().refresh(batch_);
+  }
+  finish(client, request, mark, lsn, wrote);
+  return Ran::kDone;
+}
+
+void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, engine::Lsn lsn, bool wrote) {
+  const uint64_t started_us = client.waiting ? client.waiting->started_us : now_us_;
+  const uint64_t ended_us = env_.clock.monotonic_us();
+  std::array<char, 48> beginning;
+  const size_t shown = client.output.copy(mark, beginning);
+  const bool failed = shown > 0 && beginning[0] == '-';
+  Stats& stats = server_.stats();
+  CommandStats& own = stats.by_command[request.command->id];
+  const uint64_t duration_us = ended_us - started_us;
+  ++stats.commands;
+  ++own.calls;
+  own.microseconds += duration_us;
+  if (server_.settings().latency_tracking) own.latency_ns.record(duration_us * 1000);
+  if (failed) [[unlikely]] {
+    ++own.failed;
+    stats.count_error({beginning.data(), shown});
+  }
+
+  const Durability durability = client.session.durability.value_or(server_.default_durability());
+  const uint64_t delay_us = wrote ? engine_.delay_us() : 0;
+  if (lsn > server_.commit().of(durability) || delay_us > 0) {
+    client.gate.hold(mark, lsn, durability, delay_us > 0 ? ended_us + delay_us : 0, server_.frame());
+    if (durability == Durability::kSynced) server_.sync_wanted();
+  }
+
+  const Settings& settings = server_.settings();
+  const bool slow = settings.slowlog_log_slower_than_us >= 0 &&
+                    duration_us >= static_cast<uint64_t>(settings.slowlog_log_slower_than_us);
+  if (slow || settings.latency_monitor_threshold_ms > 0 || !server_.monitors().empty()) [[unlikely]] {
+    observe(client, *request.command, client.requests.args(request), duration_us, slow);
+  }
+  now_us_ = ended_us;
+  after_reply(client, mark);
+}
+
+// The reply is whole: CLIENT REPLY may take it away, and the end of the turn sends it.
+void Dispatcher::after_reply(Client& client, uint64_t mark) {
+  ReplyMode& mode = client.session.reply_mode;
+  if (mode != ReplyMode::kOn) [[unlikely]] {
+    if (mode != ReplyMode::kSkipNext) client.reply.rollback(mark);
+    if (mode == ReplyMode::kSkip) mode = ReplyMode::kOn;
+    if (mode == ReplyMode::kSkipNext) mode = ReplyMode::kSkip;
+  }
+  server_.output_added(client);
+}
+
+void Dispatcher::observe(Client& client, const Command& command, Args args, uint64_t duration_us, bool slow) {
+  const Settings& settings = server_.settings();
+  if (slow && !(command.flags & cmd::kSkipSlowlog)) {
+    server_.slowlog().add(turn_ms_ / 1000, duration_us, redacted(command, args).args, client.peer_address(),
+                          client.session.name, settings.slowlog_max_len);
+  }
+  if (settings.latency_monitor_threshold_ms > 0) {
+    server_.latency().note(command.flags & cmd::kFast ? "fast-command" : "command", turn_ms_ / 1000,
+                           duration_us / 1000, settings.latency_monitor_threshold_ms);
+  }
+  if (!server_.monitors().empty() && !(command.flags & (cmd::kSkipMonitor | cmd::kAdmin))) {
+    const std::string line = monitor_line(env_.clock.wall_ms() * 1000 + static_cast<int64_t>(now_us_ % 1000),
+                                          client, redacted(command, args).args);
+    for (Client* monitor : server_.monitors()) {
+      monitor->reply.raw(line);
+      server_.output_added(*monitor);
+    }
+  }
+}
+
+// ------------------------------------------------------------------ waiting
+
+Waiting& Dispatcher::wait(Client& client, Waiting::For what) {
+  if (!client.waiting) {
+    client.waiting = std::make_unique<Waiting>();
+    client.waiting->started_us = now_us_;
+    ++waiting_;
+  }
+  client.waiting->what = what;
+  return *client.waiting;
+}
+
+Dispatcher::Ran Dispatcher::park(Client& client, Waiting::For what) {
+  if (what == Waiting::For::kAdmission) ++server_.stats().admission_waits;
+  wait(client, what);
+  parked_.push_back(&client);
+  return Ran::kWaits;
+}
+
+void Dispatcher::retry_parked() {
+  std::vector<Client*> parked = std::exchange(parked_, {});
+  for (Client* client : parked) rerun(*client);
+}
+
+void Dispatcher::forget(Client& client) {
+  std::erase(parked_, &client);
+  if (client.waiting && !client.waiting->in_flight) {
+    client.waiting.reset();
+    --waiting_;
+  }
+}
+
+void Dispatcher::fetch(Client& client) {
+  Waiting& waiting = *client.waiting;
+  Stats& stats = server_.stats();
+  if (waiting.context.fetches() == 0) ++stats.cold_commands;
+  ++stats.cold_restarts;
+  if (waiting.runs == Stats::kRunsExpected) ++stats.many_restarts;
+  waiting.in_flight = true;
+  engine_.fetch(waiting.context, engine::Task([this, &client] {
+                  client.waiting->in_flight = false;
+                  rerun(client);
+                }));
+}
+
+void Dispatcher::run_on_worker(Client& client, const Request& request) {
+  ++server_.stats().long_reads;
+  auto run = std::make_shared<LongRun>();
+  run->snapshot = engine_.snapshot();
+  run->reply.set_version(client.reply.version());
+  client.waiting->in_flight = true;
+  // All that the worker uses is in here, or held still by C1.
+  struct Job {
+    Handler handler;
+    Args args;
+    int64_t now_ms;
+    uint64_t seed;
+    uint32_t database_number;
+    ObjectId database;
+  };
+  const Job job{request.command->handler, client.requests.args(request),
+                client.waiting->now_ms,   client.waiting->random_seed,
+                client.session.database,  server_.databases().object(client.session.database)};
+  env_.executor.submit(engine::Lane::kLongRead, engine::Task([run, job, &client, &server = server_] {
+                         const auto reader = run->snapshot->reader();
+                         engine::Batch nothing;
+                         View view(*reader, nullptr, nothing, job.now_ms);
+                         CommandContext context{job.args, view, run->reply, client, server};
+                         context.database_number = job.database_number;
+                         context.database = job.database;
+                         context.random_seed = job.seed;
+                         context.snapshot = run->snapshot.get();
+                         try {
+                           job.handler(context);
+                         } catch (const StorageError& error) {
+                           run->reply.rollback(0);
+                           run->reply.error(storage_error(error.status));
+                         }
+                         run->seen = std::max(view.seen(), context.seen);
+                       }),
+                       engine::Task([this, run, &client] {
+                         run->snapshot.reset();
+                         client.waiting->in_flight = false;
+                         worker_done(client, *run);
+                       }));
+}
+
+void Dispatcher::worker_done(Client& client, LongRun& run) {
+  if (client.closed() || server_.stopping()) return drop(client);
+  const uint64_t mark = client.reply.mark();
+  client.output.splice(std::move(run.output));
+  now_us_ = env_.clock.monotonic_us();
+  finish(client, client.requests.front(), mark, run.seen, false);
+  go_on(client);
+}
+
+// A command that waited begins anew.
+void Dispatcher::rerun(Client& client) {
+  if (client.closed() || server_.stopping()) return drop(client);
+  turn_us_ = now_us_ = env_.clock.monotonic_us();
+  turn_ms_ = env_.clock.wall_ms();
+  if (execute(client, client.requests.front()) == Ran::kDone) go_on(client);
+}
+
+// The command that waited is answered: on with what was sent after it.
+void Dispatcher::go_on(Client& client) {
+  client.waiting.reset();
+  --waiting_;
+  if (client.closed()) return server_.destroy_if_possible(client);
+  client.requests.pop();
+  if (client.closing_after_reply()) client.requests.clear();
+  process(client);
+  if (!client.closed()) server_.output_added(client);
+}
+
+void Dispatcher::drop(Client& client) {
+  client.waiting.reset();
+  --waiting_;
+  server_.destroy_if_possible(client);
+}
+
+// ------------------------------------------------------------------ answers that come later
+
+void Dispatcher::suspend(Client& client) { wait(client, Waiting::For::kOutcome).in_flight = true; }
+
+bool Dispatcher::begin_answer(Client& client) {
+  client.waiting->in_flight = false;
+  if (client.closed() || server_.stopping()) {
+    drop(client);
+    return false;
+  }
+  now_us_ = env_.clock.monotonic_us();
+  return true;
+}
+
+void Dispatcher::end_answer(Client& client, uint64_t mark) {
+  finish(client, client.requests.front(), mark, 0, false);
+  go_on(client);
+}
+
+}  // namespace server

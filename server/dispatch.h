@@ -1,0 +1,121 @@
+// server/dispatch.h: from a parsed request to a reply in the output buffer.
+//
+//     process() ─▶ parse ahead ─▶ check ─▶ run ─┬─▶ finish: apply the batch, hold the reply, count
+//                                   ▲           ├─ ColdRead ──▶ fetch ──────────▶ run again
+//                                   │           ├─ LongRead ──▶ run on a worker ─▶ finish
+//                                   └── parked ◀┴─ no room for its writes, or CLIENT PAUSE
+//
+// This is the one place that catches what a view throws. Before a handler runs the reply's place is marked
+// and the batch is empty; when it is left, the reply is taken back and the batch cleared: nothing has
+// happened. A connection whose command waits executes nothing else meanwhile.
+//
+// Invariants
+//   D1  A command's clock and random seed are the same in all of its runs.
+//   D2  A batch is applied at most once, after the handler has returned.
+//   D3  One call of process() executes at most kCommandsPerTurn requests and then lets others go first.
+//
+// Threads: the reactor. run_on_worker() is what a worker runs; it touches only what was handed to it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/batch.h"
+#include "engine/engine.h"
+#include "server/client.h"
+#include "server/command.h"
+#include "server/command_table.h"
+#include "server/present_reader.h"
+
+namespace server {
+
+class Dispatcher {
+ public:
+  static constexpr unsigned kCommandsPerTurn = 64;
+  static constexpr uint64_t kTurnBudgetUs = 1000;
+  static constexpr size_t kParseAhead = 16;
+
+  Dispatcher(Server& server, engine::Engine& engine, engine::Env& env);
+
+  // Executes what `client` has sent, as far as its turn goes.
+  void process(Client& client);
+  // Tries those again that wait for admission or for the end of a pause.
+  void retry_parked();
+  bool any_parked() const { return !parked_.empty(); }
+  // The client is closed: forgets that it was parked.
+  void forget(Client& client);
+
+  // For a handler that starts something and answers later: the command stays open until answer() is called,
+  // once, on the reactor, with the client it was given.
+  void suspend(Client& client);
+  template <typename Write>
+  void answer(Client& client, Write write) {
+    if (in_handler_) {  // It was done at once. But the command that started it has to return first.
+      env_.executor.post(engine::Task([this, &client, write] { answer(client, write); }));
+      return;
+    }
+    if (!begin_answer(client)) return;
+    const uint64_t mark = client.reply.mark();
+    write(client.reply);
+    end_answer(client, mark);
+  }
+
+  // How many connections wait for data, room or an outcome.
+  size_t waiting() const { return waiting_; }
+  uint64_t now_us() const { return now_us_; }  // When the running command began.
+
+ private:
+  enum class Ran : uint8_t { kDone, kWaits };
+  using Request = RequestQueue::Request;
+  using Args = std::span<const std::string_view>;
+  struct LongRun;
+
+  bool parse(Client& client);
+  void prefetch(Client& client);
+  Ran execute(Client& client, Request request);
+  bool refused(Client& client, const Command& command, Args args);
+  bool must_pause(const Command& command) const;
+  engine::Engine::Admission admit(const Command& command, size_t bytes);
+  Ran run(Client& client, const Request& request);
+  void finish(Client& client, const Request& request, uint64_t mark, engine::Lsn lsn, bool wrote);
+  void reject(Client& client, const Command* command, std::string_view error);
+  void after_reply(Client& client, uint64_t mark);
+  void observe(Client& client, const Command& command, Args args, uint64_t duration_us, bool slow);
+  void warn_of_http(Client& client);
+
+  Waiting& wait(Client& client, Waiting::For what);
+  Ran park(Client& client, Waiting::For what);
+  void fetch(Client& client);
+  void run_on_worker(Client& client, const Request& request);
+  void worker_done(Client& client, LongRun& run);
+  void rerun(Client& client);
+  void go_on(Client& client);
+  void drop(Client& client);
+  bool begin_answer(Client& client);
+  void end_answer(Client& client, uint64_t mark);
+
+  Server& server_;
+  engine::Engine& engine_;
+  engine::Env& env_;
+
+  // Reused by every command: no allocation on the way.
+  engine::Batch batch_;
+  engine::ReadContext context_;
+  PresentReader present_;
+  std::string key_;
+
+  bool in_handler_ = false;
+  uint64_t seed_;
+  uint64_t now_us_ = 0;        // The running command's start: the end of the one before it.
+  int64_t turn_ms_ = 0;        // Wall clock and
+  uint64_t turn_us_ = 0;       // monotonic clock when this connection's turn began.
+  size_t admitted_bytes_ = 0;  // What the engine has room for, as it told the running command.
+  uint64_t last_http_warning_us_ = 0;
+  size_t waiting_ = 0;
+  std::vector<Client*> parked_;
+};
+
+}  // namespace server

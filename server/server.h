@@ -1,0 +1,167 @@
+// server/server.h: owns everything behind the sockets and runs the turns of the reactor.
+//
+// One turn of the loop: timers; sockets and results of workers, whose commands are executed as they come;
+// then, before the loop waits again, end_turn(): the turn's log frame is closed once for all, and replies
+// leave as far as the commit point allows.
+//
+// Threads: the reactor.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "server/clients.h"
+#include "server/databases.h"
+#include "server/dispatch.h"
+#include "server/expiry_census.h"
+#include "server/latency_monitor.h"
+#include "server/listener.h"
+#include "server/settings.h"
+#include "server/slowlog.h"
+#include "server/stats.h"
+
+namespace server {
+
+class Config;
+
+// CLIENT PAUSE.
+struct Pause {
+  int64_t until_ms = 0;
+  bool all = false;  // False: only commands that may write.
+};
+
+class Server final : public ClientOwner, public ListenerOwner {
+ public:
+  Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config& config);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Opens the databases and the doors. Errors: no door could be opened; a damaged database record.
+  engine::Status start();
+  // Stops accepting, executes nothing more, syncs the log, sends what may be sent, closes all, stops the
+  // engine and calls `done`.
+  void stop(std::function<void(engine::Status)> done);
+  bool stopping() const { return stopping_; }
+  // What SHUTDOWN calls; main says what it does.
+  std::function<void()> on_shutdown;
+
+  // ---- the parts
+  engine::Env& env() { return env_; }
+  engine::Engine& engine() { return engine_; }
+  Config& config() { return config_; }
+  const Settings& settings() const;
+  CommandTable& table() { return table_; }
+  Clients& clients() { return clients_; }
+  Databases& databases() { return databases_; }
+  Dispatcher& dispatcher() { return dispatcher_; }
+  Stats& stats() { return stats_; }
+  Slowlog& slowlog() { return slowlog_; }
+  LatencyMonitor& latency() { return latency_; }
+  ExpiryCensus& expiry_census() { return expiry_census_; }
+  Listeners& listeners() { return listeners_; }
+
+  // ---- what the dispatcher asks and says
+  const CommitPoint& commit() const { return commit_; }
+  engine::Lsn frame() const { return frame_; }  // Where this turn's log frame begins.
+  Durability default_durability() const;
+  void output_added(Client& client);           // Is sent at the end of the turn.
+  void work_left(Client& client);              // process() is called again, after the others' turn.
+  void sync_wanted() { sync_wanted_ = true; }  // Somebody waits for a sync.
+  void changed(uint64_t operations) { changes_ += operations; }
+  int64_t wall_ms() const { return env_.clock.wall_ms(); }
+
+  // ---- effects of commands
+  Pause pause;
+  bool active_expire = true;  // Whether expired keys are reclaimed before anybody asks for them.
+  void end_pause();
+  std::vector<Client*>& monitors() { return monitors_; }
+  // Flushes all to tables; LASTSAVE moves when it went well.
+  void save(std::function<void(const engine::Status&)> done);
+  bool save_running() const { return saves_running_ > 0; }
+
+  // ---- facts for INFO
+  int64_t started_ms() const { return started_ms_; }
+  const std::string& run_id() const { return run_id_; }
+  const std::string& replication_id() const { return replication_id_; }
+  uint64_t changes_since_save() const { return changes_ - changes_saved_; }
+  int64_t last_save_ms() const { return last_save_ms_; }
+  bool last_save_ok() const { return last_save_ok_; }
+  int64_t last_save_seconds() const { return last_save_seconds_; }  // How long it took; -1: none yet.
+  uint64_t saves() const { return saves_; }
+  uint64_t startup_memory() const { return startup_memory_; }
+  uint64_t peak_memory() const { return peak_memory_; }
+  void note_memory();
+
+  // ---- ClientOwner, ListenerOwner
+  void on_input(Client& client, size_t bytes) override;
+  void on_writable(Client& client) override;
+  void on_gone(Client& client) override;
+  void on_connection(int fd, bool unix_socket) override;
+  void destroy_if_possible(Client& client);
+
+ private:
+  void end_turn();
+  void send(Client& client);
+  void send_held();
+  void run_ready();
+  void cron();
+  void check_client(Client& client, int64_t now_ms, uint64_t now_us);
+  bool over_output_limit(Client& client, uint64_t now_us);
+  bool log_failed() const;
+  void watch_settings();
+  void wake_at(uint64_t due_us);
+  void advance_stop();
+
+  uv_loop_t* const loop_;
+  engine::Env& env_;
+  engine::Engine& engine_;
+  Config& config_;
+  CommandTable table_;
+  Stats stats_;
+  Slowlog slowlog_;
+  LatencyMonitor latency_;
+  ExpiryCensus expiry_census_;
+  Databases databases_;
+  Clients clients_;
+  Listeners listeners_;
+  Dispatcher dispatcher_;
+
+  uv_prepare_t before_wait_{};
+  uv_timer_t cron_timer_{};
+  uv_timer_t delay_timer_{};  // For replies that are held back to slow their writer down.
+  uint64_t wake_us_ = 0;      // When it fires; 0: it does not run.
+
+  CommitPoint commit_;
+  engine::Lsn frame_ = 0;
+  bool progressed_ = false;
+  bool sync_wanted_ = false;
+  std::vector<Client*> dirty_, dirty_now_;
+  std::vector<Client*> held_, held_now_;
+  std::vector<Client*> ready_, ready_now_;
+  std::vector<Client*> monitors_;
+
+  bool stopping_ = false;
+  bool engine_stopping_ = false;
+  uint64_t stop_deadline_us_ = 0;
+  std::function<void(engine::Status)> stopped_;
+
+  int64_t started_ms_ = 0;
+  std::string run_id_, replication_id_;
+  uint64_t changes_ = 0, changes_saved_ = 0;
+  int64_t last_save_ms_ = 0;
+  bool last_save_ok_ = true;
+  int64_t last_save_seconds_ = -1;
+  uint64_t saves_ = 0;
+  uint64_t startup_memory_ = 0;
+  unsigned saves_running_ = 0;
+  uint64_t peak_memory_ = 0;
+  uint64_t cron_runs_ = 0;
+};
+
+}  // namespace server
