@@ -35,11 +35,11 @@ class Schema {
   virtual ~Schema() = default;
   // The object under which this key lies and with which it dies; kNoObject if none.
   virtual ObjectId owner(std::string_view key) const = 0;
-  // The object that the record (key, value) keeps alive; {kNoObject} for most records.
+  // The object that the record (key, value) keeps alive; {kNoObject} for most, and where !counted(key).
   virtual Reference reference(std::string_view key, std::string_view value) const = 0;
   // Whether live keys under the owner of `key` are counted, exactly (Engine::count).
   virtual bool counted(std::string_view key) const = 0;
-  // All key ranges in which keys owned by `id` can lie.
+  // All key ranges in which keys owned by `id` can lie, and no others': what is wholly in one can go unread.
   virtual std::vector<KeyRange> ranges(ObjectId id) const = 0;
 };
 
