@@ -46,6 +46,10 @@ struct MemRecord {
   std::string_view key() const { return {bytes(), key_size}; }
   std::string_view value() const { return {bytes() + key_size, value_size}; }
   bool tombstone() const { return (flags & kTombstone) != 0; }
+  // The record whose key() an iterator over a memtable has just given.
+  static MemRecord* of_key(std::string_view key) {
+    return reinterpret_cast<MemRecord*>(const_cast<char*>(key.data())) - 1;
+  }
 };
 static_assert(sizeof(MemRecord) == 24);
 

@@ -1,0 +1,415 @@
+// Background work: flushes, compactions, installing their results, removing what is obsolete.
+//
+//   schedule -> start_flush / start_compaction -> run_merge (slice by slice) -> merge_finished
+//            -> install -> start_install (a worker opens the tables and appends the edit) -> installed
+#include <algorithm>
+
+#include "engine/engine_impl.h"
+#include "engine/file_names.h"
+
+namespace engine {
+
+namespace {
+
+constexpr uint64_t kFlushSliceBytes = 1 << 20;
+constexpr uint64_t kCompactionSliceBytes = 256 << 10;
+constexpr uint64_t kRetryUs = 1'000'000;
+constexpr uint64_t kCompactionReadAheadBytes = 256 << 10;
+constexpr size_t kForgetAtOnce = 4096;
+// Writers' replies are held a little once so many sublevels wait in L0, and at most this long.
+constexpr size_t kDelayFromSublevels = 16;
+constexpr uint32_t kDelayStepUs = 50;
+constexpr uint32_t kDelayMaxUs = 2000;
+
+}  // namespace
+
+struct EngineImpl::Merge {
+  std::unique_ptr<MergeJob> job;
+  Lane lane = Lane::kCompaction;
+  std::shared_ptr<MemtableState> memtable;  // A flush.
+  CompactionPlan plan;                      // A compaction.
+  uint64_t born = 0;                        // next_table_ when it began.
+  Status status;
+};
+
+TableOptions EngineImpl::table_options() const {
+  TableOptions table;
+  table.hash_seed = hash_seed_;
+  table.block_bytes = options_.block_bytes;
+  table.compression = options_.compression;
+  return table;
+}
+
+CompactionTuning EngineImpl::tuning() const {
+  CompactionTuning tuning;
+  tuning.table_bytes = std::max<uint64_t>(options_.memtable_bytes / 2, 64 << 10);
+  tuning.flush_table_bytes = std::max<uint64_t>(options_.memtable_bytes / 8, 64 << 10);
+  tuning.base_bytes = 16 * options_.memtable_bytes;
+  tuning.input_bytes_max = 4 * options_.memtable_bytes;
+  return tuning;
+}
+
+void EngineImpl::schedule() {
+  if (stopping_) return;
+  if (!flush_waiters_.empty() && frozen_.empty() && active_->table->records() > 0) freeze();
+  update_delay();
+  if (env_.clock.monotonic_us() < retry_at_us_) return;
+  if (!installs_.empty() && !install_running_) start_install();
+  if (!flush_running_ && !frozen_.empty()) start_flush();
+  if (!compaction_running_) start_compaction();
+}
+
+void EngineImpl::start_flush() {
+  auto merge = std::make_shared<Merge>();
+  merge->lane = Lane::kFlush;
+  merge->memtable = frozen_.front();
+  merge->born = next_table_;
+  MergeOptions options;
+  options.table = table_options();
+  options.directory = options_.directory;
+  options.table_bytes = tuning().flush_table_bytes;
+  options.borders = flush_borders(*version_, tuning());
+  options.below = version_;
+  options.below_level = 0;
+  options.dead = dead_.usable(log_->synced());
+  options.first_lsn = merge->memtable->table->first_lsn();
+  options.last_lsn = merge->memtable->table->last_lsn();
+  std::vector<std::unique_ptr<Iterator>> inputs;
+  auto view = merge->memtable->table->view();
+  inputs.push_back(view->iterator());
+  merge->job = std::make_unique<MergeJob>(env_, schema_, std::move(options), std::move(inputs),
+                                          std::vector<std::shared_ptr<const void>>{view, merge->memtable},
+                                          [this] { return next_table_.fetch_add(1); });
+  flush_running_ = merge;
+  run_merge(std::move(merge));
+}
+
+void EngineImpl::start_compaction() {
+  const auto usable = dead_.usable(log_->synced());
+  std::optional<CompactionPlan> plan;
+  while (!manual_.empty() && flushed_ >= manual_.front().flush_through) {
+    plan = pick_manual(*version_, tuning(), busy_, manual_.front().begin, manual_.front().end_inclusive);
+    if (plan) break;
+    auto finished = std::move(manual_.front());
+    manual_.pop_front();
+    finished.done({});
+  }
+  if (!plan) plan = pick_compaction(*version_, tuning(), busy_, usable.get(), schema_);
+  if (!plan) return;
+  for (const TableRef& table : plan->upper) busy_.insert(table->meta().number);
+  for (const TableRef& table : plan->lower) busy_.insert(table->meta().number);
+
+  auto merge = std::make_shared<Merge>();
+  merge->plan = std::move(*plan);
+  merge->born = next_table_;
+  compaction_running_ = merge;
+  if (merge->plan.trivial_move || merge->plan.only_drop) {
+    merge_finished(merge);
+    return;
+  }
+  MergeOptions options;
+  options.table = table_options();
+  options.directory = options_.directory;
+  options.table_bytes = tuning().table_bytes;
+  options.borders = merge->plan.borders;
+  options.below = version_;
+  options.below_level = merge->plan.output_level + 1;
+  options.dead = usable;
+  options.first_lsn = ~Lsn{0};
+  for (const auto* tables : {&merge->plan.upper, &merge->plan.lower}) {
+    for (const TableRef& table : *tables) {
+      options.first_lsn = std::min(options.first_lsn, table->meta().first_lsn);
+      options.last_lsn = std::max(options.last_lsn, table->meta().last_lsn);
+      compaction_read_ += table->meta().file_bytes;
+    }
+  }
+  std::vector<std::shared_ptr<const void>> keep_alive{version_};
+  std::vector<std::unique_ptr<Iterator>> inputs;
+  for (const Run& run : merge->plan.inputs) {
+    std::shared_ptr<BlockSource> source = blocking_source(kCompactionReadAheadBytes);
+    inputs.push_back(run_iterator(run, *source));
+    keep_alive.push_back(std::move(source));
+  }
+  merge->job = std::make_unique<MergeJob>(env_, schema_, std::move(options), std::move(inputs),
+                                          std::move(keep_alive), [this] { return next_table_.fetch_add(1); });
+  run_merge(std::move(merge));
+}
+
+void EngineImpl::run_merge(std::shared_ptr<Merge> merge) {
+  ++jobs_;
+  Merge* m = merge.get();
+  const uint64_t slice = m->lane == Lane::kFlush ? kFlushSliceBytes : kCompactionSliceBytes;
+  env_.executor.submit(
+      m->lane, [m, slice] { m->status = m->job->run_slice(slice); },
+      [this, merge] {
+        --jobs_;
+        if (!merge->status.ok()) {
+          merge_failed(merge, merge->status);
+        } else if (stopping_) {
+          merge->job->discard();
+          (merge->memtable ? flush_running_ : compaction_running_) = nullptr;
+        } else if (merge->job->finished()) {
+          merge_finished(merge);
+        } else {
+          run_merge(merge);
+          return;
+        }
+        check_waiters();
+      });
+}
+
+void EngineImpl::merge_failed(const std::shared_ptr<Merge>& merge, const Status& status) {
+  background_error_ = status;
+  retry_at_us_ = env_.clock.monotonic_us() + kRetryUs;
+  if (merge->memtable) {
+    flush_running_ = nullptr;
+  } else {
+    for (const auto* tables : {&merge->plan.upper, &merge->plan.lower})
+      for (const TableRef& table : *tables) busy_.erase(table->meta().number);
+    compaction_running_ = nullptr;
+    if (!manual_.empty()) {
+      auto failed = std::move(manual_.front());
+      manual_.pop_front();
+      failed.done(status);
+    }
+  }
+  if (status.code() == Code::kNoSpace) enter_full(status);
+  notify();
+}
+
+void EngineImpl::merge_finished(const std::shared_ptr<Merge>& merge) {
+  Install change;
+  std::vector<TableRef> removed;
+  MergeResult result;
+  if (merge->job) result = merge->job->take_result();
+  change.outputs = result.tables;
+  change.edit.count_deltas = result.count_deltas;
+  for (const TableMeta& meta : result.tables) born_[meta.number] = merge->born;
+  for (const Reference& reference : result.kills) kill(reference, 0);
+
+  if (merge->memtable) {
+    for (const auto& [owner, delta] : merge->memtable->count_deltas) change.edit.count_deltas[owner] += delta;
+    change.edit.flushed = merge->memtable->last_lsn;
+    flush_bytes_ += result.written_bytes;
+    ++flushes_;
+    change.prepare = [this, tables = result.tables](VersionEdit& edit) {
+      const auto runs = place_flush(*version_, tables);
+      for (size_t i = 0; i < tables.size(); ++i) edit.added.push_back({0, runs[i], tables[i]});
+    };
+  } else {
+    const CompactionPlan& plan = merge->plan;
+    const uint64_t run = plan.output_run;
+    for (const auto* tables : {&plan.upper, &plan.lower}) {
+      for (const TableRef& table : *tables) {
+        change.edit.removed.push_back(table->meta().number);
+        if (plan.trivial_move) change.edit.added.push_back({plan.output_level, run, table->meta()});
+        if (!plan.trivial_move) removed.push_back(table);
+      }
+    }
+    for (const TableMeta& meta : result.tables) change.edit.added.push_back({plan.output_level, run, meta});
+    compaction_written_ += result.written_bytes;
+    ++(plan.trivial_move ? trivial_moves_ : plan.only_drop ? drops_ : compactions_);
+  }
+  change.done = [this, merge, removed = std::move(removed),
+                 deltas = std::move(result.count_deltas)](Status status) {
+    if (!status.ok()) return;  // Only when stopping; the log and the old tables still have everything.
+    for (const auto& [owner, delta] : deltas)
+      if (!dead_.is_dead(owner)) counts_[owner] += delta;
+    note_removed(removed);
+    if (merge->memtable) {
+      flushed_ = merge->memtable->last_lsn;
+      INVARIANT(frozen_.front() == merge->memtable);
+      frozen_.pop_front();
+      retiring_.push_back({merge->memtable, nullptr, nullptr});
+      log_->release(flushed_);
+      flush_running_ = nullptr;
+    } else {
+      for (const auto* tables : {&merge->plan.upper, &merge->plan.lower})
+        for (const TableRef& table : *tables) busy_.erase(table->meta().number);
+      compaction_running_ = nullptr;
+    }
+    background_error_ = {};
+  };
+  install(std::move(change));
+}
+
+void EngineImpl::install(Install change) {
+  installs_.push_back(std::move(change));
+  if (!install_running_) start_install();
+}
+
+void EngineImpl::start_install() {
+  install_running_ = true;
+  Install& change = installs_.front();
+  if (change.prepare) {
+    change.prepare(change.edit);
+    change.prepare = nullptr;
+  }
+  std::erase_if(change.edit.count_deltas, [this](const auto& delta) { return dead_.is_dead(delta.first); });
+  change.edit.forgotten_counts.insert(change.edit.forgotten_counts.end(), forgotten_counts_.begin(),
+                                      forgotten_counts_.end());
+  forgotten_counts_.clear();
+  change.edit.next_table = next_table_.load();
+  change.edit.next_object = next_object_;
+  change.edit.dead_objects = dead_.serialize(change.edit.flushed.value_or(flushed_));
+
+  struct Outcome {
+    Status status;
+    TableMap opened;
+  };
+  auto outcome = std::make_shared<Outcome>();
+  ++jobs_;
+  env_.executor.submit(
+      Lane::kFlush,
+      [this, &change, outcome] {
+        for (const TableMeta& meta : change.outputs) {
+          auto table = Table::open(env_.files, table_path(options_.directory, meta.number), meta, hash_seed_);
+          if (!table.ok()) {
+            outcome->status = table.status();
+            return;
+          }
+          outcome->opened[meta.number] = std::move(table).value();
+        }
+        outcome->status = manifest_->apply(change.edit);
+      },
+      [this, outcome] {
+        --jobs_;
+        if (outcome->status.ok()) {
+          version_ = apply_edit(*version_, installs_.front().edit, outcome->opened);
+          for (const auto& [number, table] : outcome->opened) filters_and_indexes_ += table->memory_bytes();
+        }
+        installed(outcome->status);
+      });
+}
+
+void EngineImpl::installed(Status status) {
+  install_running_ = false;
+  if (!status.ok() && !stopping_) {
+    // The change stays first in the queue and is tried again (the manifest begins a new file then): its
+    // tables are whole and its inputs still there.
+    background_error_ = status;
+    retry_at_us_ = env_.clock.monotonic_us() + kRetryUs;
+    if (status.code() == Code::kNoSpace) enter_full(status);
+  } else {
+    Install change = std::move(installs_.front());
+    installs_.pop_front();
+    if (change.done) change.done(status);
+    remove_obsolete();
+    if (!installs_.empty() && !stopping_) start_install();
+    schedule();
+  }
+  check_waiters();
+  notify();
+}
+
+void EngineImpl::note_removed(const std::vector<TableRef>& tables) {
+  for (const TableRef& table : tables) {
+    born_.erase(table->meta().number);
+    filters_and_indexes_ -= table->memory_bytes();
+    obsolete_.push_back({table->meta().number, table->blocks(), table});
+  }
+}
+
+void EngineImpl::remove_obsolete() {
+  std::vector<std::string> paths;
+  std::erase_if(obsolete_, [&](const Obsolete& obsolete) {
+    if (!obsolete.table.expired()) return false;
+    blocks_.erase_table(obsolete.number, obsolete.blocks);
+    paths.push_back(table_path(options_.directory, obsolete.number));
+    return true;
+  });
+  if (paths.empty()) return;
+  ++jobs_;
+  env_.executor.submit(
+      Lane::kFlush,
+      [this, paths = std::move(paths)] {
+        // One that stays behind is swept at the next open.
+        for (const std::string& path : paths) (void)env_.files.remove(path).ok();
+      },
+      [this] {
+        --jobs_;
+        check_waiters();
+      });
+}
+
+void EngineImpl::forget_dead() {
+  if (dead_.count() == 0) return;
+  const auto usable = dead_.usable(log_->synced());
+  size_t looked_at = 0;
+  for (const ObjectId id : dead_.ids()) {
+    if (!usable->contains(id)) continue;
+    const auto [since, fresh] = dead_since_.try_emplace(id, DeadSince{next_table_.load(), log_->end()});
+    if (fresh || flushed_ < since->second.flush_through) continue;
+    if (++looked_at > kForgetAtOnce) break;
+    bool held = false;
+    for (const KeyRange& range : schema_.ranges(id)) {
+      for (int n = 0; n < kLevels && !held; ++n) {
+        for (const Run& run : version_->level(n).runs) {
+          for (size_t i = run.lower_bound(range.begin); i < run.tables().size() && !held; ++i) {
+            const TableMeta& meta = run.tables()[i]->meta();
+            if (!range.end.empty() && meta.smallest >= range.end) break;
+            const auto born = born_.find(meta.number);
+            held = born == born_.end() || born->second < since->second.table;
+          }
+        }
+      }
+    }
+    if (held) continue;
+    dead_since_.erase(since);
+    dead_.forget(id);
+  }
+}
+
+void EngineImpl::update_delay() {
+  const auto depth = static_cast<size_t>(l0_depth(*version_));
+  const size_t over = depth > kDelayFromSublevels ? depth - kDelayFromSublevels : 0;
+  delay_us_ = static_cast<uint32_t>(std::min<size_t>(over * kDelayStepUs, kDelayMaxUs));
+}
+
+void EngineImpl::flush(std::function<void(Status)> done) {
+  if (active_->table->records() == 0 && frozen_.empty()) {
+    env_.executor.post([done = std::move(done)] { done({}); });
+    return;
+  }
+  flush_waiters_.push_back({log_->end(), std::move(done)});
+  if (active_->table->records() > 0) freeze();
+  schedule();
+}
+
+void EngineImpl::compact(std::string begin, std::string end_inclusive, std::function<void(Status)> done) {
+  const Lsn through = active_->table->records() == 0 && frozen_.empty() ? flushed_ : log_->end();
+  manual_.push_back({std::move(begin), std::move(end_inclusive), std::move(done), through});
+  flush([this](Status status) {
+    if (!status.ok() && !manual_.empty()) {
+      auto failed = std::move(manual_.front());
+      manual_.pop_front();
+      failed.done(status);
+    }
+    schedule();
+  });
+}
+
+void EngineImpl::check_waiters() {
+  // Whoever waits for a flush, or for the end.
+  std::vector<FlushWaiter> ready;
+  std::erase_if(flush_waiters_, [&](FlushWaiter& waiter) {
+    const bool over = flushed_ >= waiter.through || stopping_ || !background_error_.ok();
+    if (over) ready.push_back(std::move(waiter));
+    return over;
+  });
+  for (FlushWaiter& waiter : ready) {
+    if (flushed_ >= waiter.through)
+      waiter.done({});
+    else
+      waiter.done(background_error_.ok() ? Status(Code::kInvalid, "the engine is stopping")
+                                         : background_error_);
+  }
+  if (!stopping_ || jobs_ > 0 || !fetcher_.idle() || !stopped_) return;
+  for (ManualCompaction& manual : manual_) manual.done(Status(Code::kInvalid, "the engine is stopping"));
+  manual_.clear();
+  auto stopped = std::move(stopped_);
+  stopped_ = nullptr;
+  stopped(log_->close());
+}
+
+}  // namespace engine

@@ -1,0 +1,90 @@
+#include "engine/batch.h"
+
+namespace engine {
+
+namespace {
+
+void append_varint(std::string* out, uint64_t value) {
+  while (value >= 0x80) {
+    out->push_back(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  out->push_back(static_cast<char>(value));
+}
+
+char op_byte(Batch::Op op, Existence before) {
+  return static_cast<char>(static_cast<uint8_t>(op) | (static_cast<uint8_t>(before) << 4));
+}
+
+}  // namespace
+
+void Batch::put(std::string_view key, std::string_view value, Existence before) {
+  bytes_.push_back(op_byte(Op::kPut, before));
+  append_varint(&bytes_, key.size());
+  bytes_.append(key);
+  append_varint(&bytes_, value.size());
+  bytes_.append(value);
+  ++operations_;
+}
+
+void Batch::erase(std::string_view key, Existence before) {
+  bytes_.push_back(op_byte(Op::kErase, before));
+  append_varint(&bytes_, key.size());
+  bytes_.append(key);
+  ++operations_;
+}
+
+void Batch::moved(ObjectId id, uint32_t generation) {
+  bytes_.push_back(op_byte(Op::kMoved, Existence::kUnknown));
+  append_varint(&bytes_, id);
+  append_varint(&bytes_, generation);
+  ++operations_;
+}
+
+std::optional<uint64_t> BatchReader::varint() {
+  uint64_t value = 0;
+  for (int shift = 0; shift < 64 && at_ < bytes_.size(); shift += 7) {
+    const auto byte = static_cast<uint8_t>(bytes_[at_++]);
+    value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) return value;
+  }
+  return std::nullopt;
+}
+
+bool BatchReader::damaged(const char* what) {
+  status_ =
+      Status(Code::kCorruption, std::string("log record: ") + what + " at byte " +
+                                    std::to_string(op_offset_) + " of " + std::to_string(bytes_.size()));
+  return false;
+}
+
+bool BatchReader::next() {
+  if (!status_.ok() || at_ == bytes_.size()) return false;
+  op_offset_ = at_;
+  const auto byte = static_cast<uint8_t>(bytes_[at_++]);
+  if ((byte >> 4) > static_cast<uint8_t>(Existence::kPresent)) return damaged("unknown existence");
+  before_ = static_cast<Existence>(byte >> 4);
+  op_ = static_cast<Batch::Op>(byte & 0x0f);
+  const auto take = [this](std::string_view* out) {
+    const auto size = varint();
+    if (!size || *size > bytes_.size() - at_) return false;
+    *out = bytes_.substr(at_, *size);
+    at_ += *size;
+    return true;
+  };
+  switch (op_) {
+    case Batch::Op::kPut: return take(&key_) && take(&value_) ? true : damaged("a put cut short");
+    case Batch::Op::kErase: value_ = {}; return take(&key_) ? true : damaged("an erase cut short");
+    case Batch::Op::kMoved: {
+      const auto id = varint();
+      const auto generation = id ? varint() : std::nullopt;
+      if (!generation || *generation > UINT32_MAX) return damaged("a move cut short");
+      id_ = *id;
+      generation_ = static_cast<uint32_t>(*generation);
+      return true;
+    }
+  }
+  return damaged("unknown operation");
+}
+
+}  // namespace engine

@@ -1,0 +1,18 @@
+// engine/bounded_iterator.h: a merged iterator as a reader sees it: within bounds, tombstones hidden.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "engine/iterator.h"
+
+namespace engine {
+
+// Shows what `merged` has in [begin, end) (empty end: no end) but tombstones. `keep_alive` is what it reads
+// from.
+std::unique_ptr<Iterator> bounded_iterator(std::unique_ptr<Iterator> merged, std::string_view begin,
+                                           std::string_view end,
+                                           std::vector<std::shared_ptr<const void>> keep_alive);
+
+}  // namespace engine

@@ -1,0 +1,254 @@
+// Writing: admission, batches into log and memtable, and the limits of memory and disk.
+#include <algorithm>
+
+#include "engine/engine_impl.h"
+
+namespace engine {
+
+namespace {
+constexpr uint64_t kRecordRoomSlack = 64 << 10;  // Of the log, beyond the batch itself.
+constexpr size_t kRetiredPerTurn = 512;          // Records; some 50 us.
+constexpr uint64_t kDiskCheckIntervalUs = 1'000'000;
+constexpr uint64_t kCacheBytesMin = 1 << 20;
+}  // namespace
+
+Engine::Admission EngineImpl::admission(uint64_t batch_bytes, bool erasing) {
+  if (!log_->failure().ok()) [[unlikely]] {
+    refusal_ = log_->failure();
+    return Admission::kRefused;
+  }
+  if (full_ && !erasing) [[unlikely]]
+    return Admission::kRefused;
+  if (log_->room() < batch_bytes + kRecordRoomSlack) [[unlikely]] {
+    log_->reserve(batch_bytes + kRecordRoomSlack);
+    if (log_->room() < batch_bytes + kRecordRoomSlack) {
+      if (log_->preparation().ok()) return Admission::kWait;
+      refusal_ = log_->preparation();
+      return Admission::kRefused;
+    }
+  }
+  if (active_->table->bytes() >= 2 * options_.memtable_bytes)
+      [[unlikely]] {  // end_turn() could not freeze it.
+    if (!background_error_.ok() && !erasing) {
+      refusal_ = background_error_;
+      return Admission::kRefused;
+    }
+    ++stalls_;
+    return Admission::kWait;
+  }
+  return Admission::kOpen;
+}
+
+Lsn EngineImpl::apply(Batch& batch) {
+  if (batch.empty()) return log_->end();
+  const Lsn lsn = log_->end() + batch.bytes().size();
+  BatchReader operations(batch.bytes());
+  apply_operations(operations, &batch, lsn);
+  INVARIANT(operations.status().ok());
+  const Lsn end = log_->append(batch.bytes());
+  INVARIANT(end == lsn);
+  return lsn;
+}
+
+void EngineImpl::apply_operations(BatchReader& operations, Batch* batch, Lsn lsn) {
+  while (operations.next()) {
+    Existence before = operations.before();
+    switch (operations.op()) {
+      case Batch::Op::kMoved:
+        dead_.moved(operations.id(), operations.generation(), lsn);
+        next_object_ = std::max(next_object_, operations.id() + 1);
+        continue;
+      case Batch::Op::kPut:
+        write_record(operations.key(), operations.value(), kPut, operations.before(), lsn, &before);
+        break;
+      case Batch::Op::kErase:
+        write_record(operations.key(), {}, kTombstone, operations.before(), lsn, &before);
+        break;
+    }
+    if (batch != nullptr && before != operations.before()) {
+      // What was found out goes into the log, so that replay counts as was counted here.
+      char& op = batch->mutable_bytes()[operations.op_offset()];
+      op = static_cast<char>(static_cast<uint8_t>(operations.op()) | static_cast<uint8_t>(before) << 4);
+    }
+  }
+}
+
+Existence EngineImpl::probe_tables(std::string_view key, uint64_t hash) const {
+  bool maybe = false;
+  version_->visit(key, [&](const Table& table) { return maybe = table.may_contain(hash); });
+  return maybe ? Existence::kUnknown : Existence::kAbsent;
+}
+
+void EngineImpl::write_record(std::string_view key, std::string_view value, uint8_t flags, Existence hint,
+                              Lsn lsn, Existence* before) {
+  user_bytes_ += key.size() + value.size();
+  const uint64_t hash = hash_key(key, hash_seed_);
+  MemRecord* old = index_->find(hash, key);
+  const Reference reference = (flags & kTombstone) ? Reference{} : schema_.reference(key, value);
+  next_object_ = std::max(next_object_, reference.id + 1);
+  if (old != nullptr && !old->tombstone()) {
+    const Reference dropped = schema_.reference(key, old->value());
+    if (dropped.id != kNoObject && dropped.id != reference.id) kill(dropped, lsn);
+  }
+  MemRecord* own = old != nullptr && old->home == active_->home ? old : nullptr;
+  if (schema_.counted(key)) {
+    if (old != nullptr)
+      *before = old->tombstone() ? Existence::kAbsent : Existence::kPresent;
+    else if (hint == Existence::kUnknown)
+      *before = probe_tables(key, hash);
+    const bool erases = (flags & kTombstone) != 0;
+    // An unknown put is counted as new, an unknown erase not at all: kUnsettled then says "one less if there
+    // was one beneath". A record that replaces an unsettled one in the same run takes its debt over.
+    int64_t delta = 0;
+    if (*before == Existence::kPresent && erases) delta = -1;
+    if (*before != Existence::kPresent && !erases) delta = 1;
+    if (*before == Existence::kUnknown || (own != nullptr && (own->flags & kUnsettled))) flags |= kUnsettled;
+    if (delta != 0) count_by(schema_.owner(key), delta);
+  }
+  MemRecord* record = active_->table->put(key, value, flags, lsn, own);
+  if (record != old) index_->point_to(hash, record);
+}
+
+void EngineImpl::count_by(ObjectId owner, int64_t delta) {
+  if (dead_.is_dead(owner)) return;
+  counts_[owner] += delta;
+  active_->count_deltas[owner] += delta;
+}
+
+void EngineImpl::kill(Reference reference, Lsn lsn) {
+  if (!dead_.kill(reference, lsn)) return;
+  if (counts_.erase(reference.id) != 0) forgotten_counts_.push_back(reference.id);
+}
+
+uint64_t EngineImpl::count(ObjectId owner) const {
+  const auto at = counts_.find(owner);
+  return at == counts_.end() ? 0 : static_cast<uint64_t>(std::max<int64_t>(at->second, 0));
+}
+
+uint64_t EngineImpl::unsettled() const {
+  uint64_t sum = active_->table->unsettled() + version_->unsettled();
+  for (const auto& frozen : frozen_) sum += frozen->table->unsettled();
+  return sum;
+}
+
+uint8_t EngineImpl::unused_home() const {
+  for (uint8_t home = 0; home < kHomes; ++home) {
+    bool used = active_ && active_->home == home;
+    for (const auto& frozen : frozen_) used |= frozen->home == home;
+    for (const auto& retiring : retiring_) used |= retiring.memtable->home == home;
+    if (!used) return home;
+  }
+  return kHomes;
+}
+
+void EngineImpl::freeze() {
+  const uint8_t home = unused_home();
+  if (home == kHomes) return;
+  active_->table->freeze();
+  active_->last_lsn = log_->end();
+  frozen_.emplace_back(std::move(active_));
+  active_ = std::make_unique<MemtableState>(home);
+}
+
+void EngineImpl::end_turn() {
+  log_->end_turn();
+  if (active_->table->bytes() >= options_.memtable_bytes && frozen_.size() < kFrozenMax) {
+    freeze();
+    schedule();
+  }
+  if (!retiring_.empty()) retire_some();
+  index_->maintain();
+  blocks_.maintain();
+}
+
+void EngineImpl::retire_some() {
+  Retiring& oldest = retiring_.front();
+  Iterator::State state = oldest.at ? oldest.at->state() : Iterator::State::kEnd;
+  if (!oldest.at) {
+    oldest.view = oldest.memtable->table->view();
+    oldest.at = oldest.view->iterator();
+    state = oldest.at->seek_first();
+  }
+  for (size_t n = 0; n < kRetiredPerTurn && state == Iterator::State::kAt; ++n) {
+    const std::string_view key = oldest.at->key();
+    index_->retire(hash_key(key, hash_seed_), MemRecord::of_key(key));
+    state = oldest.at->next();
+  }
+  if (state != Iterator::State::kAt) retiring_.pop_front();
+}
+
+void EngineImpl::set_memory(uint64_t bytes) {
+  options_.memory_bytes = bytes;
+  divide_memory();
+}
+
+void EngineImpl::divide_memory() {
+  // Memtables come first, filters and indexes are what they are, and the caches share the rest.
+  uint64_t taken = options_.memtable_bytes + filters_and_indexes_;
+  for (const auto& frozen : frozen_) taken += frozen->table->bytes();
+  for (const auto& retiring : retiring_) taken += retiring.memtable->table->bytes();
+  const uint64_t rest = options_.memory_bytes > taken ? options_.memory_bytes - taken : 0;
+  index_->set_capacity(std::max(kCacheBytesMin, rest * 2 / 5));
+  blocks_.set_capacity(std::max(kCacheBytesMin, rest * 3 / 5));
+}
+
+void EngineImpl::drop_caches() {
+  index_->clear_cache();
+  blocks_.clear();
+}
+
+void EngineImpl::tick() {
+  log_->tick();
+  for (int n = 0; n < 8 && !retiring_.empty(); ++n) retire_some();
+  const uint64_t now = env_.clock.monotonic_us();
+  if (now >= next_disk_check_us_) {
+    next_disk_check_us_ = now + kDiskCheckIntervalUs;
+    check_disk();
+    forget_dead();
+  }
+  divide_memory();
+  remove_obsolete();
+  schedule();
+}
+
+void EngineImpl::check_disk() {
+  if (options_.reserve_bytes == 0) return;
+  const auto free = env_.files.free_bytes(options_.directory);
+  if (!free.ok()) return;
+  if (!full_) {
+    if (log_->preparation().code() == Code::kNoSpace)
+      enter_full(log_->preparation());
+    else if (free.value() < options_.reserve_bytes / 4)
+      enter_full(Status(Code::kNoSpace, "the disk that holds " + options_.directory + " is full"));
+    return;
+  }
+  // Some hysteresis: the reserve must fit, and as much again.
+  if (free.value() >= 2 * options_.reserve_bytes) leave_full();
+}
+
+void EngineImpl::enter_full(const Status& why) {
+  if (full_) return;
+  full_ = true;
+  refusal_ = why;
+  if (reserve_held_ && env_.files.remove(path("RESERVE")).ok()) reserve_held_ = false;
+  notify();
+}
+
+void EngineImpl::leave_full() {
+  if (!reserve_held_ && options_.reserve_bytes > 0) {
+    auto reserve = env_.files.open(path("RESERVE"), OpenMode::kCreate);
+    if (!reserve.ok()) return;
+    if (!reserve.value()->allocate(0, options_.reserve_bytes).ok()) {
+      (void)env_.files.remove(path("RESERVE")).ok();
+      return;
+    }
+    reserve_held_ = true;
+  }
+  full_ = false;
+  refusal_ = {};
+  background_error_ = {};
+  retry_at_us_ = 0;
+  notify();
+}
+
+}  // namespace engine

@@ -1,0 +1,117 @@
+// The engine against a model, under random operations in a simulated world, with restarts and power cuts.
+#include "engine/engine.h"
+
+#include "tests/engine/engine_player.h"
+
+using namespace engine_test;
+
+namespace {
+
+void check_equal(Store& store, Model expected) {
+  Model seen = store.read_model(kDatabases);
+  Store::drop_empty(&seen);
+  Store::drop_empty(&expected);
+  REQUIRE(seen == expected);
+  const auto snapshot = store.engine().snapshot();
+  for (int n = 0; n < kDatabases; ++n) {
+    const Reference db = store.database(n);
+    if (db.id == kNoObject) continue;
+    const uint64_t keys = expected.databases.contains(n) ? expected.databases[n].size() : 0;
+    const auto counted = snapshot->count(db.id);
+    REQUIRE(counted.ok());
+    CHECK(counted.value() == keys);
+    CHECK(store.engine().count(db.id) >= keys);
+    if (store.engine().unsettled() == 0) CHECK(store.engine().count(db.id) == keys);
+  }
+}
+
+}  // namespace
+
+TEST_SUITE("engine/engine") {
+  TEST_CASE("what was written is read, before and after flushes, compactions and clean restarts") {
+    for (uint64_t seed = 1; seed <= 12; ++seed) {
+      CAPTURE(seed);
+      Model model;
+      std::unique_ptr<SimDisk> disk = std::make_unique<SimDisk>();
+      for (int life = 0; life < 3; ++life) {
+        EngineOptions options = small_options();
+        if (seed % 3 == 0) options.cold_chance = UINT32_MAX / 4;
+        if (seed % 4 == 0) options.compression = Compression::kNone;
+        Store store(seed * 10 + static_cast<uint64_t>(life), options, std::move(disk));
+        REQUIRE(store.open().ok());
+        check_equal(store, model);
+        Player player(store, model);
+        for (int step = 0; step < 1500; ++step) {
+          REQUIRE(store.admit());
+          player.play();
+          store.turn();
+          if (store.roll(200) == 0) store.engine().drop_caches();
+          if (store.roll(300) == 0) check_equal(store, player.model());
+        }
+        if (store.roll(2) == 0) store.settle();
+        check_equal(store, player.model());
+        model = player.model();
+        CHECK(store.stop().ok());
+        disk = store.disk().copy();
+      }
+    }
+  }
+
+  TEST_CASE("a snapshot shows its moment, whatever is written, flushed and compacted later") {
+    Store store(5, small_options());
+    REQUIRE(store.open().ok());
+    Player player(store, {});
+    std::vector<std::pair<std::shared_ptr<const Snapshot>, std::map<std::string, std::string>>> taken;
+    for (int step = 0; step < 2000; ++step) {
+      REQUIRE(store.admit());
+      player.play();
+      store.turn();
+      if (step % 250 == 0) taken.emplace_back(store.engine().snapshot(), store.range("", ""));
+    }
+    store.settle();
+    for (const auto& [snapshot, records] : taken) {
+      // Dead objects' elements may be there or not: nothing refers to them. All else is as it was.
+      const auto now = Store::range(*snapshot, "", "");
+      for (const auto& [key, value] : records) {
+        if (key[0] != 'S' || now.contains(key)) CHECK(now.at(key) == value);
+      }
+    }
+    taken.clear();
+    CHECK(store.stop().ok());
+  }
+
+  TEST_CASE("the dead leave: their elements go from disk, their ids from memory") {
+    Store store(6, small_options());
+    REQUIRE(store.open().ok());
+    Batch batch;
+    const Reference db{store.engine().new_object(), 0};
+    batch.put("D0", reference_bytes(db));
+    store.apply(batch);
+    for (int i = 0; i < 40; ++i) {
+      const Reference object{store.engine().new_object(), 0};
+      for (int e = 0; e < 60; ++e) {
+        std::string text(1000, '\0');  // Of a kind that does not compress away.
+        for (char& c : text) c = static_cast<char>(store.roll(256));
+        batch.put("S" + id_bytes(object.id) + std::to_string(e), text);
+      }
+      batch.put(store.header(0, std::to_string(i)), "o" + reference_bytes(object));
+      REQUIRE(store.admit());
+      store.apply(batch);
+      store.turn();
+    }
+    store.settle();
+    CHECK(store.engine().stats().disk_bytes > 2'000'000);
+    batch.put("D0", reference_bytes({store.engine().new_object(), 0}));
+    store.apply(batch);
+    store.settle();
+    bool compacted = false;
+    store.engine().compact("", "\xff", [&](Status status) { compacted = status.ok(); });
+    store.settle();
+    CHECK(compacted);
+    store.engine().compact("", "\xff", [&](Status status) { compacted = status.ok(); });
+    store.settle();
+    CHECK(store.engine().stats().dead_objects == 0);
+    CHECK(store.engine().stats().disk_bytes < 100'000);
+    CHECK(store.stop().ok());
+  }
+}
