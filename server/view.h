@@ -11,12 +11,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/batch.h"
 #include "engine/engine.h"
@@ -31,12 +31,13 @@ struct StorageError {  // Thrown: the disk or the data on it is bad; the reply i
   engine::Status status;
 };
 
-// Gives out ids and answers what batches cannot know; the engine on the reactor, nobody on a worker.
 class View {
  public:
-  // `engine` is null on a worker: then nothing may be written and block() reads block.
+  // On the reactor `engine` gives out ids; on a worker it is null and nothing may be written.
   View(engine::Reader& reader, engine::Engine* engine, engine::Batch& batch, int64_t now_ms);
   ~View();
+  View(const View&) = delete;
+  View& operator=(const View&) = delete;
 
   int64_t now_ms() const { return now_ms_; }  // Frozen at the command's start.
 
@@ -45,45 +46,65 @@ class View {
   void put(std::string_view key, std::string_view value,
            engine::Existence before = engine::Existence::kUnknown);
   void erase(std::string_view key, engine::Existence before = engine::Existence::kUnknown);
-  // All that a command will read, named first, so that one round fetches it: throws ColdRead if anything is
+  // All that a command will read, named first, so that one round fetches it. Throws ColdRead if anything is
   // cold.
   void prefetch(std::span<const std::string> keys);
-  // Records in [begin, end), own writes included. Throws ColdRead and StorageError where the iterator would
-  // say kCold or kFailed. Charges the time budget: after `kLongReadRecords` steps on the reactor a read-only
-  // command leaves by LongRead.
+  // Records in [begin, end) (empty end: no end), own writes included. Moving throws ColdRead, StorageError,
+  // and is charged.
   class Range;
   Range range(std::string_view begin, std::string_view end);
   ObjectId new_object();
-  void moved(ObjectId id, uint32_t generation);
 
   // ---- headers of user keys, expiry applied
-  // Nothing when the key is absent or expired (an expired header is removed by this command if it writes).
+  // Nothing when the key is absent or has expired.
   std::optional<Header> header(ObjectId database, std::string_view user_key);
-  // Writes the header and keeps the index by time in step. `old` is what header() just gave, nullopt for
-  // absent; kBlind: not looked (a plain SET).
+  // As header() for many keys: fetched together. Throws ColdRead if any is cold.
+  void prefetch_headers(ObjectId database, std::span<const std::string_view> user_keys);
+  // Writes the header and keeps the index by time in step; reads what was there before.
   void put_header(ObjectId database, std::string_view user_key, const Header& header);
-  // As put_header, for a writer that has not looked: whatever is there is overwritten unread.
+  // The same for a writer that has not looked (a plain SET): what was there is overwritten unread.
   void put_header_blind(ObjectId database, std::string_view user_key, const Header& header);
-  // Requires: header() gave it in this run.
   void erase_header(ObjectId database, std::string_view user_key);
+  // The header moves, with the object that it refers to, to `to` (in what may be another database); what was
+  // there is overwritten. Requires: header(from) gave something.
+  void move_header(ObjectId from_database, std::string_view from, ObjectId to_database, std::string_view to);
+  // An id changes its home outside headers (the directory of databases). See engine::Batch::moved.
+  void moved(ObjectId id, uint32_t generation);
 
-  // ---- for the dispatcher
-  engine::Lsn seen() const;  // The highest LSN of what was read.
+  // Keys that this run met expired, physically still there: the caller has them reclaimed.
+  struct Expired {
+    ObjectId database;
+    std::string user_key;
+  };
+  const std::vector<Expired>& expired() const { return expired_; }
+
+  // ---- for the dispatcher, and for handlers that walk
+  engine::Lsn seen() const { return seen_; }  // The highest LSN of what was read.
   bool on_worker() const { return engine_ == nullptr; }
-  bool may_leave() const;  // LongRead may be thrown: on the reactor, nothing written yet.
-  // Charged by anything that walks: throws LongRead when the budget of a read-only command is spent.
+  // A read-only command: when its budget is spent on the reactor it leaves by LongRead.
+  void allow_long_read() { may_leave_ = true; }
+  // Throws LongRead when a read-only command has taken more than kStepsOnReactor steps (records, some ns
+  // each).
   void charge(uint64_t steps);
 
  private:
   struct Overlay;
+  Overlay& overlay();
+  void put_expiry(ObjectId database, std::string_view user_key, int64_t old_ms, int64_t new_ms);
+
   engine::Reader& reader_;
   engine::Engine* engine_;
   engine::Batch& batch_;
   int64_t now_ms_;
   engine::Lsn seen_ = 0;
   uint64_t steps_ = 0;
-  std::unique_ptr<Overlay> overlay_;  // The batch by key; made by the first write.
+  bool may_leave_ = false;
+  std::vector<Expired> expired_;
+  std::string key_, value_;           // Scratch.
+  std::unique_ptr<Overlay> overlay_;  // The batch by key, made by the first read that follows a write.
 };
+
+inline constexpr uint64_t kStepsOnReactor = 2000;
 
 class View::Range {
  public:
@@ -95,7 +116,7 @@ class View::Range {
   bool seek_before(std::string_view key);
   bool next();
   bool prev();
-  std::string_view key() const;
+  std::string_view key() const;  // Valid until the range moves; so is the value.
   std::string_view value() const;
 
  private:

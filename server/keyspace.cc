@@ -1,0 +1,213 @@
+#include "server/keyspace.h"
+
+#include <bit>
+#include <cstring>
+
+#include "engine/status.h"
+
+namespace server {
+
+namespace {
+
+constexpr char kDatabaseTag = 'D';
+constexpr char kHeaderTag = 'H';
+constexpr char kElementTag = 'S';
+constexpr char kExpiryTag = 'T';
+
+// The kind byte of a header.
+constexpr uint8_t kTypeMask = 0x0f;
+constexpr uint8_t kHasExpiry = 0x10;
+constexpr uint8_t kHasObject = 0x20;
+
+static_assert(std::endian::native == std::endian::little);
+
+template <typename T>
+void append_raw(std::string* out, T value) {
+  char bytes[sizeof(T)];
+  std::memcpy(bytes, &value, sizeof(T));
+  out->append(bytes, sizeof(T));
+}
+
+template <typename T>
+bool take_raw(std::string_view* in, T* value) {
+  if (in->size() < sizeof(T)) return false;
+  std::memcpy(value, in->data(), sizeof(T));
+  in->remove_prefix(sizeof(T));
+  return true;
+}
+
+void append_big_endian(std::string* out, uint64_t value) { append_raw(out, __builtin_bswap64(value)); }
+
+void append_id(std::string* out, ObjectId id) {
+  const int bytes = id == 0 ? 1 : (64 - std::countl_zero(id) + 7) / 8;
+  out->push_back(static_cast<char>(bytes));
+  for (int i = bytes - 1; i >= 0; --i) out->push_back(static_cast<char>(id >> (8 * i)));
+}
+
+std::optional<ObjectId> take_id(std::string_view* in) {
+  if (in->empty()) return std::nullopt;
+  const auto bytes = static_cast<uint8_t>((*in)[0]);
+  if (bytes == 0 || bytes > 8 || in->size() < 1u + bytes) return std::nullopt;
+  ObjectId id = 0;
+  for (size_t i = 1; i <= bytes; ++i) id = id << 8 | static_cast<uint8_t>((*in)[i]);
+  in->remove_prefix(1u + bytes);
+  return id;
+}
+
+std::string tagged(char tag, ObjectId id) {
+  std::string key(1, tag);
+  append_id(&key, id);
+  return key;
+}
+
+}  // namespace
+
+const char* type_name(Type type) {
+  switch (type) {
+    case Type::kString: return "string";
+    case Type::kList: return "list";
+    case Type::kSet: return "set";
+    case Type::kZset: return "zset";
+    case Type::kHash: return "hash";
+    case Type::kStream: return "stream";
+  }
+  return "unknown";
+}
+
+std::optional<Header> decode_header(std::string_view record) {
+  if (record.empty()) return std::nullopt;
+  const auto kind = static_cast<uint8_t>(record[0]);
+  record.remove_prefix(1);
+  Header header;
+  if ((kind & kTypeMask) > static_cast<uint8_t>(Type::kStream)) return std::nullopt;
+  if ((kind & ~(kTypeMask | kHasExpiry | kHasObject)) != 0) return std::nullopt;
+  header.type = static_cast<Type>(kind & kTypeMask);
+  if ((kind & kHasExpiry) && !take_raw(&record, &header.expiry_ms)) return std::nullopt;
+  if (kind & kHasObject) {
+    if (!take_raw(&record, &header.object.id) || !take_raw(&record, &header.object.generation))
+      return std::nullopt;
+  }
+  header.payload = record;
+  return header;
+}
+
+void encode_header(const Header& header, std::string* out) {
+  const bool expires = header.expiry_ms != kNoExpiry;
+  const bool object = header.object.id != engine::kNoObject;
+  out->clear();
+  out->push_back(static_cast<char>(static_cast<uint8_t>(header.type) | (expires ? kHasExpiry : 0) |
+                                   (object ? kHasObject : 0)));
+  if (expires) append_raw(out, header.expiry_ms);
+  if (object) {
+    append_raw(out, header.object.id);
+    append_raw(out, header.object.generation);
+  }
+  out->append(header.payload);
+}
+
+std::string database_key(uint32_t database) {
+  INVARIANT(database <= UINT16_MAX);
+  return {kDatabaseTag, static_cast<char>(database >> 8), static_cast<char>(database)};
+}
+
+std::string encode_database(engine::Reference reference) {
+  std::string record;
+  append_raw(&record, reference.id);
+  append_raw(&record, reference.generation);
+  return record;
+}
+
+std::optional<engine::Reference> decode_database(std::string_view record) {
+  engine::Reference reference;
+  if (!take_raw(&record, &reference.id) || !take_raw(&record, &reference.generation) || !record.empty())
+    return std::nullopt;
+  return reference;
+}
+
+void header_key(ObjectId database, std::string_view user_key, std::string* out) {
+  out->assign(1, kHeaderTag);
+  append_id(out, database);
+  out->append(user_key);
+}
+
+std::string_view user_key_of(std::string_view header_key) {
+  std::string_view rest = header_key.substr(1);
+  INVARIANT(header_key[0] == kHeaderTag && take_id(&rest));
+  return rest;
+}
+
+std::string header_begin(ObjectId database) { return tagged(kHeaderTag, database); }
+std::string header_end(ObjectId database) { return prefix_end(tagged(kHeaderTag, database)); }
+
+void element_key(ObjectId object, std::string_view element, std::string* out) {
+  out->assign(1, kElementTag);
+  append_id(out, object);
+  out->append(element);
+}
+
+std::string_view element_of(std::string_view element_key) {
+  std::string_view rest = element_key.substr(1);
+  INVARIANT(element_key[0] == kElementTag && take_id(&rest));
+  return rest;
+}
+
+std::string element_begin(ObjectId object) { return tagged(kElementTag, object); }
+std::string element_end(ObjectId object) { return prefix_end(tagged(kElementTag, object)); }
+
+std::string expiry_key(int64_t expiry_ms, ObjectId database, std::string_view user_key) {
+  std::string key(1, kExpiryTag);
+  append_big_endian(&key, static_cast<uint64_t>(expiry_ms));
+  append_id(&key, database);
+  key.append(user_key);
+  return key;
+}
+
+std::optional<ExpiryEntry> decode_expiry_key(std::string_view key) {
+  uint64_t big_endian = 0;
+  if (key.empty() || key[0] != kExpiryTag) return std::nullopt;
+  key.remove_prefix(1);
+  if (!take_raw(&key, &big_endian)) return std::nullopt;
+  const auto database = take_id(&key);
+  if (!database) return std::nullopt;
+  return ExpiryEntry{static_cast<int64_t>(__builtin_bswap64(big_endian)), *database, key};
+}
+
+std::string expiry_begin() { return std::string(1, kExpiryTag); }
+
+std::string expiry_end(int64_t now_ms) {
+  std::string key(1, kExpiryTag);
+  append_big_endian(&key, static_cast<uint64_t>(now_ms) + 1);
+  return key;
+}
+
+std::string prefix_end(std::string_view prefix) {
+  std::string end(prefix);
+  while (!end.empty() && end.back() == '\xff') end.pop_back();
+  if (!end.empty()) end.back() = static_cast<char>(end.back() + 1);
+  return end;
+}
+
+ObjectId KeyspaceSchema::owner(std::string_view key) const {
+  if (key.empty() || (key[0] != kHeaderTag && key[0] != kElementTag)) return engine::kNoObject;
+  key.remove_prefix(1);
+  return take_id(&key).value_or(engine::kNoObject);
+}
+
+engine::Reference KeyspaceSchema::reference(std::string_view key, std::string_view value) const {
+  if (key.empty()) return {};
+  if (key[0] == kHeaderTag) {
+    if (value.empty() || !(static_cast<uint8_t>(value[0]) & kHasObject)) return {};
+    const auto header = decode_header(value);
+    return header ? header->object : engine::Reference{};
+  }
+  if (key[0] == kDatabaseTag) return decode_database(value).value_or(engine::Reference{});
+  return {};
+}
+
+bool KeyspaceSchema::counted(std::string_view key) const { return !key.empty() && key[0] == kHeaderTag; }
+
+std::vector<engine::KeyRange> KeyspaceSchema::ranges(ObjectId id) const {
+  return {{header_begin(id), header_end(id)}, {element_begin(id), element_end(id)}};
+}
+
+}  // namespace server

@@ -1,0 +1,305 @@
+#include "server/view.h"
+
+#include <deque>
+#include <map>
+
+namespace server {
+
+using engine::Existence;
+using engine::Iterator;
+using engine::Lookup;
+
+// The batch by key. Values live in a deque so that what a read returned survives later writes.
+struct View::Overlay {
+  struct Entry {
+    std::string_view value;
+    bool erased;
+  };
+  std::map<std::string, Entry, std::less<>> entries;
+  std::deque<std::string> values;
+  size_t read_bytes = 0;  // Of the batch, so far.
+
+  void follow(const engine::Batch& batch) {
+    if (read_bytes == batch.bytes().size()) return;
+    engine::BatchReader operations(batch.bytes().substr(read_bytes));
+    while (operations.next()) {
+      if (operations.op() == engine::Batch::Op::kMoved) continue;
+      Entry entry{{}, operations.op() == engine::Batch::Op::kErase};
+      if (!entry.erased) entry.value = values.emplace_back(operations.value());
+      const auto at = entries.find(operations.key());
+      if (at != entries.end())
+        at->second = entry;
+      else
+        entries.emplace(std::string(operations.key()), entry);
+    }
+    INVARIANT(operations.status().ok());
+    read_bytes = batch.bytes().size();
+  }
+};
+
+View::View(engine::Reader& reader, engine::Engine* engine, engine::Batch& batch, int64_t now_ms)
+    : reader_(reader), engine_(engine), batch_(batch), now_ms_(now_ms) {}
+View::~View() = default;
+
+View::Overlay& View::overlay() {
+  if (!overlay_) overlay_ = std::make_unique<Overlay>();
+  overlay_->follow(batch_);
+  return *overlay_;
+}
+
+std::optional<std::string_view> View::get(std::string_view key) {
+  if (!batch_.empty()) {
+    const Overlay& own = overlay();
+    const auto at = own.entries.find(key);
+    if (at != own.entries.end()) {
+      if (at->second.erased) return std::nullopt;
+      return at->second.value;
+    }
+  }
+  const Lookup found = reader_.get(key);
+  if (found.lsn > seen_) seen_ = found.lsn;
+  switch (found.state) {
+    case Lookup::State::kFound: return found.value;
+    case Lookup::State::kAbsent: return std::nullopt;
+    case Lookup::State::kCold: throw ColdRead{};
+    case Lookup::State::kFailed: break;
+  }
+  throw StorageError{reader_.status()};
+}
+
+void View::put(std::string_view key, std::string_view value, Existence before) {
+  INVARIANT(engine_ != nullptr);
+  batch_.put(key, value, before);
+}
+
+void View::erase(std::string_view key, Existence before) {
+  INVARIANT(engine_ != nullptr);
+  batch_.erase(key, before);
+}
+
+void View::prefetch(std::span<const std::string> keys) {
+  if (engine_ == nullptr) return;
+  bool cold = false;
+  for (const std::string& key : keys) cold |= reader_.get(key).state == Lookup::State::kCold;
+  if (cold) throw ColdRead{};
+}
+
+void View::prefetch_headers(ObjectId database, std::span<const std::string_view> user_keys) {
+  if (engine_ == nullptr) return;
+  bool cold = false;
+  for (const std::string_view user_key : user_keys) {
+    header_key(database, user_key, &key_);
+    cold |= reader_.get(key_).state == Lookup::State::kCold;
+  }
+  if (cold) throw ColdRead{};
+}
+
+ObjectId View::new_object() {
+  INVARIANT(engine_ != nullptr);
+  return engine_->new_object();
+}
+
+void View::moved(ObjectId id, uint32_t generation) { batch_.moved(id, generation); }
+
+std::optional<Header> View::header(ObjectId database, std::string_view user_key) {
+  header_key(database, user_key, &key_);
+  const auto record = get(key_);
+  if (!record) return std::nullopt;
+  auto header = decode_header(*record);
+  if (!header) {
+    throw StorageError{engine::Status(engine::Code::kCorruption,
+                                      "the header of key '" + std::string(user_key) + "' is malformed")};
+  }
+  if (header->expired(now_ms_)) {
+    if (engine_ != nullptr) expired_.push_back({database, std::string(user_key)});
+    return std::nullopt;
+  }
+  return header;
+}
+
+void View::put_expiry(ObjectId database, std::string_view user_key, int64_t old_ms, int64_t new_ms) {
+  if (old_ms == new_ms) return;
+  if (old_ms != kNoExpiry) erase(expiry_key(old_ms, database, user_key));
+  if (new_ms != kNoExpiry) put(expiry_key(new_ms, database, user_key), {});
+}
+
+void View::put_header(ObjectId database, std::string_view user_key, const Header& header) {
+  header_key(database, user_key, &key_);
+  const auto record = get(key_);
+  const auto old = record ? decode_header(*record) : std::nullopt;
+  encode_header(header, &value_);
+  put(key_, value_, record ? Existence::kPresent : Existence::kAbsent);
+  put_expiry(database, user_key, old ? old->expiry_ms : kNoExpiry, header.expiry_ms);
+}
+
+void View::put_header_blind(ObjectId database, std::string_view user_key, const Header& header) {
+  header_key(database, user_key, &key_);
+  encode_header(header, &value_);
+  put(key_, value_);
+  put_expiry(database, user_key, kNoExpiry, header.expiry_ms);
+}
+
+void View::erase_header(ObjectId database, std::string_view user_key) {
+  header_key(database, user_key, &key_);
+  const auto record = get(key_);
+  if (!record) return;
+  const auto old = decode_header(*record);
+  erase(key_, Existence::kPresent);
+  put_expiry(database, user_key, old ? old->expiry_ms : kNoExpiry, kNoExpiry);
+}
+
+void View::move_header(ObjectId from_database, std::string_view from, ObjectId to_database,
+                       std::string_view to) {
+  auto header = this->header(from_database, from);
+  INVARIANT(header.has_value());
+  if (header->object.id != engine::kNoObject) moved(header->object.id, ++header->object.generation);
+  put_header(to_database, to, *header);
+  erase_header(from_database, from);
+}
+
+void View::charge(uint64_t steps) {
+  steps_ += steps;
+  if (steps_ > kStepsOnReactor && may_leave_ && engine_ != nullptr && batch_.empty()) throw LongRead{};
+}
+
+// The engine's records and the batch's, merged on the fly. The position is a key; the batch may grow
+// meanwhile.
+struct View::Range::Impl {
+  Impl(View& the_view, std::string_view the_begin, std::string_view the_end)
+      : view(the_view), begin(the_begin), end(the_end), stored(view.reader_.iterator(the_begin, the_end)) {
+    if (view.reader_.newest() > view.seen_) view.seen_ = view.reader_.newest();
+  }
+
+  View& view;
+  std::string begin, end;
+  std::unique_ptr<Iterator> stored;
+  enum class Side { kStored, kOwn } side = Side::kStored;
+  std::string own_key;  // When side is kOwn.
+  std::string_view own_value;
+  enum class Heading { kForward, kBackward } heading = Heading::kForward;
+
+  std::string_view key() const { return side == Side::kOwn ? std::string_view(own_key) : stored->key(); }
+
+  bool check(Iterator::State state) {
+    view.charge(1);
+    switch (state) {
+      case Iterator::State::kAt: return true;
+      case Iterator::State::kEnd: return false;
+      case Iterator::State::kCold: throw ColdRead{};
+      case Iterator::State::kFailed: break;
+    }
+    throw StorageError{stored->status()};
+  }
+
+  // `stored` stands at its first record >= from (or past its end): decides between it and the batch's first.
+  bool settle_forward(bool has_stored, std::string from, bool inclusive) {
+    heading = Heading::kForward;
+    if (view.batch_.empty()) {
+      side = Side::kStored;
+      return has_stored;
+    }
+    Overlay& own = view.overlay();
+    auto at = inclusive ? own.entries.lower_bound(from) : own.entries.upper_bound(from);
+    for (;;) {
+      if (at != own.entries.end() && !end.empty() && at->first >= end) at = own.entries.end();
+      if (at == own.entries.end()) {
+        side = Side::kStored;
+        return has_stored;
+      }
+      const int order = has_stored ? stored->key().compare(at->first) : 1;
+      if (order < 0) {
+        side = Side::kStored;
+        return true;
+      }
+      if (order == 0) has_stored = check(stored->next());
+      if (!at->second.erased) {
+        // The stored side now waits behind this one.
+        side = Side::kOwn;
+        own_key = at->first;
+        own_value = at->second.value;
+        stored_waits = has_stored;
+        return true;
+      }
+      ++at;
+    }
+  }
+  bool settle_backward(bool has_stored, std::string from, bool has_bound) {
+    heading = Heading::kBackward;
+    if (view.batch_.empty()) {
+      side = Side::kStored;
+      return has_stored;
+    }
+    Overlay& own = view.overlay();
+    auto at = has_bound ? own.entries.lower_bound(from) : own.entries.end();
+    for (;;) {
+      const bool has_own = at != own.entries.begin() && std::prev(at)->first >= begin;
+      if (!has_own) {
+        side = Side::kStored;
+        return has_stored;
+      }
+      --at;
+      const int order = has_stored ? stored->key().compare(at->first) : -1;
+      if (order > 0) {
+        side = Side::kStored;
+        return true;
+      }
+      if (order == 0) has_stored = check(stored->prev());
+      if (!at->second.erased) {
+        side = Side::kOwn;
+        own_key = at->first;
+        own_value = at->second.value;
+        stored_waits = has_stored;
+        return true;
+      }
+    }
+  }
+  bool stored_waits = false;  // With side kOwn: `stored` stands on the next record of its own.
+
+  bool seek(std::string_view from) {
+    const std::string bound(from < std::string_view(begin) ? std::string_view(begin) : from);
+    return settle_forward(check(stored->seek(bound)), bound, true);
+  }
+  bool seek_before(std::string_view before) {
+    const bool past = !end.empty() && before > std::string_view(end);
+    const std::string bound(past ? std::string_view(end) : before);
+    return settle_backward(check(stored->seek_before(bound)), bound, true);
+  }
+  bool seek_last() {
+    if (!end.empty()) return seek_before(end);
+    return settle_backward(check(stored->seek_last()), {}, false);
+  }
+  bool next() {
+    if (view.batch_.empty()) return check(stored->next());
+    const std::string here(key());
+    if (heading == Heading::kBackward) return settle_forward(check(stored->seek(here + '\0')), here, false);
+    const bool has_stored = side == Side::kStored ? check(stored->next()) : stored_waits;
+    return settle_forward(has_stored, here, false);
+  }
+  bool prev() {
+    if (view.batch_.empty()) return check(stored->prev());
+    const std::string here(key());
+    if (heading == Heading::kForward) return settle_backward(check(stored->seek_before(here)), here, true);
+    const bool has_stored = side == Side::kStored ? check(stored->prev()) : stored_waits;
+    return settle_backward(has_stored, here, true);
+  }
+};
+
+View::Range View::range(std::string_view begin, std::string_view end) {
+  return Range(std::make_unique<Range::Impl>(*this, begin, end));
+}
+
+View::Range::Range(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+View::Range::Range(Range&&) noexcept = default;
+View::Range::~Range() = default;
+bool View::Range::seek_first() { return impl_->seek(impl_->begin); }
+bool View::Range::seek_last() { return impl_->seek_last(); }
+bool View::Range::seek(std::string_view key) { return impl_->seek(key); }
+bool View::Range::seek_before(std::string_view key) { return impl_->seek_before(key); }
+bool View::Range::next() { return impl_->next(); }
+bool View::Range::prev() { return impl_->prev(); }
+std::string_view View::Range::key() const { return impl_->key(); }
+std::string_view View::Range::value() const {
+  return impl_->side == Impl::Side::kOwn ? impl_->own_value : impl_->stored->value();
+}
+
+}  // namespace server

@@ -1,0 +1,221 @@
+#include "server/view.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "engine/sim.h"
+
+using namespace server;
+
+namespace {
+
+// An engine with a few tables, and a batch over it.
+struct Bench {
+  explicit Bench(uint64_t seed, uint32_t cold_chance = 0) : world(seed), dice(seed) {
+    engine::EngineOptions options;
+    options.directory = "/db";
+    options.memory_bytes = 1 << 20;
+    options.memtable_bytes = 8 << 10;
+    options.log_segment_bytes = 64 << 10;
+    options.reserve_bytes = 0;
+    options.cold_chance = cold_chance;
+    auto opened = engine::Engine::open(world.env, options, schema, nullptr);
+    REQUIRE(opened.ok());
+    engine = std::move(opened).value();
+  }
+  ~Bench() {
+    engine->stop([](engine::Status) {});
+    world.executor.run_all();
+  }
+
+  // Runs a handler as the dispatcher does: again after each cold read, then applies its batch.
+  template <typename F>
+  void run(F&& handler, bool apply = true) {
+    engine::ReadContext context;
+    for (;;) {
+      engine::Batch batch;
+      const auto reader = engine->reader(context);
+      View view(*reader, engine.get(), batch, world.clock.wall_ms());
+      try {
+        handler(view);
+      } catch (const ColdRead&) {
+        bool fetched = false;
+        engine->fetch(context, [&] { fetched = true; });
+        while (!fetched) REQUIRE(world.executor.run_one());
+        continue;
+      }
+      if (apply) {
+        while (engine->admission(batch.bytes().size(), false) != engine::Engine::Admission::kOpen) {
+          engine->end_turn();
+          REQUIRE(world.executor.run_one());
+        }
+        engine->apply(batch);
+        engine->end_turn();
+        world.executor.run_one();
+      }
+      return;
+    }
+  }
+
+  engine::SimWorld world;
+  engine::SimEntropy dice;
+  KeyspaceSchema schema;
+  std::unique_ptr<engine::Engine> engine;
+};
+
+}  // namespace
+
+TEST_SUITE("server/view") {
+  TEST_CASE("reads and ranges see the handler's own writes over what is stored, in both directions") {
+    for (uint64_t seed = 1; seed <= 6; ++seed) {
+      CAPTURE(seed);
+      Bench bench(seed, seed % 2 == 0 ? UINT32_MAX / 5 : 0);
+      std::map<std::string, std::string> stored;
+      for (int round = 0; round < 60; ++round) {
+        std::map<std::string, std::string> model;
+        const uint64_t script = bench.dice.next();
+        bench.run([&](View& view) {
+          engine::SimEntropy dice(script);  // The same at every run of the handler.
+          model = stored;
+          for (int i = 0; i < 30; ++i) {
+            const std::string key = "k" + std::to_string(dice.below(200));
+            switch (dice.below(6)) {
+              case 0:
+              case 1:
+                model[key] = std::string(dice.below(100), 'x') + std::to_string(i);
+                view.put(key, model[key]);
+                break;
+              case 2:
+                model.erase(key);
+                view.erase(key);
+                break;
+              case 3: {
+                const auto value = view.get(key);
+                REQUIRE(value.has_value() == model.contains(key));
+                if (value) CHECK(*value == model[key]);
+                break;
+              }
+              case 4: {  // A walk that erases behind itself and turns round now and then.
+                auto range = view.range("k1", "k8");
+                auto at = model.lower_bound(key);
+                bool there = range.seek(key);
+                for (int step = 0; step < 10; ++step) {
+                  if (at == model.begin() && key < "k1") at = model.lower_bound("k1");
+                  if (key < "k1" && step == 0) at = model.lower_bound("k1");
+                  const bool expected = at != model.end() && at->first < "k8";
+                  REQUIRE(there == expected);
+                  if (!there) break;
+                  CHECK(range.key() == at->first);
+                  CHECK(range.value() == at->second);
+                  if (dice.below(4) == 0) {
+                    view.erase(at->first);
+                    at = model.erase(at);
+                    there = range.next();
+                  } else if (dice.below(3) == 0) {
+                    there = range.prev();
+                    const bool any = at != model.begin() && std::prev(at)->first >= "k1";
+                    REQUIRE(there == any);
+                    if (!there) break;
+                    --at;
+                  } else {
+                    there = range.next();
+                    ++at;
+                  }
+                }
+                break;
+              }
+              case 5: {
+                auto range = view.range("k", "l");
+                std::vector<std::string> backwards;
+                for (bool there = range.seek_last(); there; there = range.prev())
+                  backwards.emplace_back(range.key());
+                std::vector<std::string> expected;
+                for (auto at = model.rbegin(); at != model.rend(); ++at) expected.push_back(at->first);
+                REQUIRE(backwards == expected);
+                break;
+              }
+            }
+          }
+        });
+        stored = model;
+      }
+    }
+  }
+
+  TEST_CASE("an expired header is not there, is named for reclaiming, and the index by time follows") {
+    Bench bench(3);
+    const auto index = [&] {
+      std::vector<std::string> entries;
+      bench.run(
+          [&](View& view) {
+            entries.clear();
+            auto range = view.range(expiry_begin(), "U");
+            for (bool there = range.seek_first(); there; there = range.next())
+              entries.emplace_back(range.key());
+          },
+          false);
+      return entries;
+    };
+    const int64_t now = bench.world.clock.wall_ms();
+    Header header;
+    header.payload = "v";
+    header.expiry_ms = now + 1000;
+    bench.run([&](View& view) { view.put_header(1, "key", header); });
+    CHECK(index() == std::vector<std::string>{expiry_key(now + 1000, 1, "key")});
+    header.expiry_ms = now + 2000;
+    bench.run([&](View& view) { view.put_header(1, "key", header); });
+    CHECK(index() == std::vector<std::string>{expiry_key(now + 2000, 1, "key")});
+    bench.run([&](View& view) { CHECK(view.header(1, "key").has_value()); });
+    bench.world.clock.advance_ms(2000);
+    bench.run([&](View& view) {
+      CHECK(!view.header(1, "key").has_value());
+      REQUIRE(view.expired().size() == 1);
+      CHECK(view.expired()[0].user_key == "key");
+    });
+    bench.run([&](View& view) { view.erase_header(1, "key"); });
+    CHECK(index().empty());
+    CHECK(bench.engine->count(1) == 0);
+  }
+
+  TEST_CASE("a header moves with its object, and the count stays right") {
+    Bench bench(4);
+    ObjectId object = 0;
+    bench.run([&](View& view) {
+      Header header;
+      header.type = Type::kHash;
+      header.object = {object = view.new_object(), 0};
+      view.put_header(1, "a", header);
+      std::string key;
+      element_key(object, "field", &key);
+      view.put(key, "value");
+    });
+    CHECK(bench.engine->count(1) == 1);
+    bench.run([&](View& view) { view.move_header(1, "a", 1, "b"); });
+    CHECK(bench.engine->count(1) == 1);
+    bench.run([&](View& view) {
+      CHECK(!view.header(1, "a").has_value());
+      const auto header = view.header(1, "b");
+      REQUIRE(header.has_value());
+      CHECK(header->object.id == object);
+      CHECK(header->object.generation == 1);
+    });
+  }
+
+  TEST_CASE("a read-only handler leaves when it has walked long, a writer does not") {
+    Bench bench(5);
+    bench.run(
+        [&](View& view) {
+          view.allow_long_read();
+          CHECK_THROWS_AS(view.charge(kStepsOnReactor + 1), LongRead);
+        },
+        false);
+    bench.run(
+        [&](View& view) {
+          view.allow_long_read();
+          view.put("k", "v");
+          view.charge(kStepsOnReactor + 1);
+        },
+        false);
+  }
+}
