@@ -6,17 +6,23 @@
 
 namespace server {
 
-void bind_connection_commands(CommandTable& table);  // PING, HELLO, AUTH, SELECT …
-void bind_client_commands(CommandTable& table);      // CLIENT
-void bind_server_commands(CommandTable& table);      // TIME, SAVE, SHUTDOWN, COMPACT …
-void bind_database_commands(CommandTable& table);    // DBSIZE, FLUSHDB, FLUSHALL, SWAPDB
-void bind_config_commands(CommandTable& table);      // CONFIG
-void bind_info_commands(CommandTable& table);        // INFO, SLOWLOG, MEMORY, MONITOR …
-void bind_latency_commands(CommandTable& table);     // LATENCY
-void bind_debug_commands(CommandTable& table);       // DEBUG
-void bind_command_commands(CommandTable& table);     // COMMAND
+void bind_string_commands(CommandTable& table);       // GET, SET, MGET …
+void bind_string_part_commands(CommandTable& table);  // GETRANGE, APPEND, INCR, LCS …
+void bind_key_commands(CommandTable& table);          // DEL, EXPIRE, RENAME …
+void bind_connection_commands(CommandTable& table);   // PING, HELLO, AUTH, SELECT …
+void bind_client_commands(CommandTable& table);       // CLIENT
+void bind_server_commands(CommandTable& table);       // TIME, SAVE, SHUTDOWN, COMPACT …
+void bind_database_commands(CommandTable& table);     // DBSIZE, FLUSHDB, FLUSHALL, SWAPDB
+void bind_config_commands(CommandTable& table);       // CONFIG
+void bind_info_commands(CommandTable& table);         // INFO, SLOWLOG, MEMORY, MONITOR …
+void bind_latency_commands(CommandTable& table);      // LATENCY
+void bind_debug_commands(CommandTable& table);        // DEBUG
+void bind_command_commands(CommandTable& table);      // COMMAND
 
 inline void bind_all(CommandTable& table) {
+  bind_string_commands(table);
+  bind_string_part_commands(table);
+  bind_key_commands(table);
   bind_connection_commands(table);
   bind_client_commands(table);
   bind_server_commands(table);
