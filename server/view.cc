@@ -132,6 +132,19 @@ void View::put_header(ObjectId database, std::string_view user_key, const Header
   put_expiry(database, user_key, old ? old->expiry_ms : kNoExpiry, header.expiry_ms);
 }
 
+void View::put_header(ObjectId database, std::string_view user_key, const Header& header,
+                      const std::optional<Header>& old) {
+  if (!old) {
+    for (const Expired& one : expired_) {  // What lies there is a record all the same.
+      if (one.database == database && one.user_key == user_key) return put_header(database, user_key, header);
+    }
+  }
+  header_key(database, user_key, &key_);
+  encode_header(header, &value_);
+  put(key_, value_, old ? Existence::kPresent : Existence::kAbsent);
+  put_expiry(database, user_key, old ? old->expiry_ms : kNoExpiry, header.expiry_ms);
+}
+
 void View::put_header_blind(ObjectId database, std::string_view user_key, const Header& header) {
   header_key(database, user_key, &key_);
   encode_header(header, &value_);

@@ -62,6 +62,10 @@ class View {
   void prefetch_headers(ObjectId database, std::span<const std::string_view> user_keys);
   // Writes the header and keeps the index by time in step; reads what was there before.
   void put_header(ObjectId database, std::string_view user_key, const Header& header);
+  // The same, unread, for a writer that has just looked. Requires: `old` is what header() gave for the key in
+  // this run, and nothing has written it since.
+  void put_header(ObjectId database, std::string_view user_key, const Header& header,
+                  const std::optional<Header>& old);
   // The same for a writer that has not looked (a plain SET): what was there is overwritten unread.
   void put_header_blind(ObjectId database, std::string_view user_key, const Header& header);
   void erase_header(ObjectId database, std::string_view user_key);
