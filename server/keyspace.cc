@@ -18,6 +18,8 @@ constexpr char kExpiryTag = 'T';
 constexpr uint8_t kTypeMask = 0x0f;
 constexpr uint8_t kHasExpiry = 0x10;
 constexpr uint8_t kHasObject = 0x20;
+constexpr uint8_t kHasElementsExpiry = 0x40;
+constexpr uint8_t kHasDeath = 0x80;
 
 static_assert(std::endian::native == std::endian::little);
 
@@ -80,9 +82,10 @@ std::optional<Header> decode_header(std::string_view record) {
   record.remove_prefix(1);
   Header header;
   if ((kind & kTypeMask) > static_cast<uint8_t>(Type::kStream)) return std::nullopt;
-  if ((kind & ~(kTypeMask | kHasExpiry | kHasObject)) != 0) return std::nullopt;
   header.type = static_cast<Type>(kind & kTypeMask);
   if ((kind & kHasExpiry) && !take_raw(&record, &header.expiry_ms)) return std::nullopt;
+  if ((kind & kHasElementsExpiry) && !take_raw(&record, &header.elements_expiry_ms)) return std::nullopt;
+  if ((kind & kHasDeath) && !take_raw(&record, &header.death_ms)) return std::nullopt;
   if (kind & kHasObject) {
     if (!take_raw(&record, &header.object.id) || !take_raw(&record, &header.object.generation))
       return std::nullopt;
@@ -93,11 +96,16 @@ std::optional<Header> decode_header(std::string_view record) {
 
 void encode_header(const Header& header, std::string* out) {
   const bool expires = header.expiry_ms != kNoExpiry;
+  const bool elements_expire = header.elements_expiry_ms != kNoExpiry;
+  const bool dies = header.death_ms != kNoExpiry;
   const bool object = header.object.id != engine::kNoObject;
   out->clear();
   out->push_back(static_cast<char>(static_cast<uint8_t>(header.type) | (expires ? kHasExpiry : 0) |
+                                   (elements_expire ? kHasElementsExpiry : 0) | (dies ? kHasDeath : 0) |
                                    (object ? kHasObject : 0)));
   if (expires) append_raw(out, header.expiry_ms);
+  if (elements_expire) append_raw(out, header.elements_expiry_ms);
+  if (dies) append_raw(out, header.death_ms);
   if (object) {
     append_raw(out, header.object.id);
     append_raw(out, header.object.generation);

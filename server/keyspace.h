@@ -10,10 +10,11 @@
 //
 // A header is
 //
-//     kind (1) | [expiry (8)] | [object id (8) | generation (4)] | payload
+//     kind (1) | [expiry (8)] | [elements' expiry (8)] | [death (8)] | [object id (8) | generation (4)] |
+//     payload
 //
 // little-endian; kind holds the type in its low nibble and says which optional parts follow. The payload is
-// the type's own.
+// the type's own. The index by time has an entry for the expiry and one for the elements' expiry.
 //
 // Threads: pure functions; any.
 #pragma once
@@ -39,8 +40,14 @@ struct Header {
   int64_t expiry_ms = kNoExpiry;  // Unix time.
   engine::Reference object;       // Where the elements lie; {kNoObject} when all is in the payload.
   std::string_view payload;       // Into the record.
+  // Of a collection whose elements expire each on its own: before this moment none does ...
+  int64_t elements_expiry_ms = kNoExpiry;
+  // ... and at this one the last of them has, and the key is gone. Only if all of them will expire.
+  int64_t death_ms = kNoExpiry;
 
-  bool expired(int64_t now_ms) const { return expiry_ms != kNoExpiry && expiry_ms <= now_ms; }
+  bool expired(int64_t now_ms) const {
+    return (expiry_ms != kNoExpiry && expiry_ms <= now_ms) || (death_ms != kNoExpiry && death_ms <= now_ms);
+  }
 };
 
 // Nullopt: not a header (a damaged store; the caller says so).

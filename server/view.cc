@@ -56,7 +56,10 @@ std::optional<std::string_view> View::get(std::string_view key) {
       return at->second.value;
     }
   }
-  const Lookup found = reader_.get(key);
+  return value_of(reader_.get(key));
+}
+
+std::optional<std::string_view> View::value_of(const Lookup& found) {
   if (found.lsn > seen_) seen_ = found.lsn;
   switch (found.state) {
     case Lookup::State::kFound: return found.value;
@@ -65,6 +68,29 @@ std::optional<std::string_view> View::get(std::string_view key) {
     case Lookup::State::kFailed: break;
   }
   throw StorageError{reader_.status()};
+}
+
+void View::get_all(std::span<const std::string> keys, std::vector<std::optional<std::string_view>>* values) {
+  values->clear();
+  bool cold = false;
+  for (const std::string& key : keys) {
+    if (!batch_.empty()) {
+      const Overlay& own = overlay();
+      const auto at = own.entries.find(key);
+      if (at != own.entries.end()) {
+        values->push_back(at->second.erased ? std::nullopt : std::optional(at->second.value));
+        continue;
+      }
+    }
+    const Lookup found = reader_.get(key);
+    if (found.state == Lookup::State::kCold) {
+      cold = true;
+      values->emplace_back();
+    } else {
+      values->push_back(value_of(found));
+    }
+  }
+  if (cold) throw ColdRead{};
 }
 
 void View::put(std::string_view key, std::string_view value, Existence before) {
@@ -117,10 +143,14 @@ std::optional<Header> View::header(ObjectId database, std::string_view user_key)
   return header;
 }
 
-void View::put_expiry(ObjectId database, std::string_view user_key, int64_t old_ms, int64_t new_ms) {
-  if (old_ms == new_ms) return;
-  if (old_ms != kNoExpiry) erase(expiry_key(old_ms, database, user_key));
-  if (new_ms != kNoExpiry) put(expiry_key(new_ms, database, user_key), {});
+void View::put_expiries(ObjectId database, std::string_view user_key, const Header& old, const Header& now) {
+  if (old.expiry_ms == now.expiry_ms && old.elements_expiry_ms == now.elements_expiry_ms) return;
+  const int64_t before[] = {old.expiry_ms, old.elements_expiry_ms};
+  const int64_t after[] = {now.expiry_ms, now.elements_expiry_ms};
+  for (const int64_t ms : before)
+    if (ms != kNoExpiry && ms != after[0] && ms != after[1]) erase(expiry_key(ms, database, user_key));
+  for (const int64_t ms : after)
+    if (ms != kNoExpiry && ms != before[0] && ms != before[1]) put(expiry_key(ms, database, user_key), {});
 }
 
 void View::put_header(ObjectId database, std::string_view user_key, const Header& header) {
@@ -129,7 +159,7 @@ void View::put_header(ObjectId database, std::string_view user_key, const Header
   const auto old = record ? decode_header(*record) : std::nullopt;
   encode_header(header, &value_);
   put(key_, value_, record ? Existence::kPresent : Existence::kAbsent);
-  put_expiry(database, user_key, old ? old->expiry_ms : kNoExpiry, header.expiry_ms);
+  put_expiries(database, user_key, old.value_or(Header{}), header);
 }
 
 void View::put_header(ObjectId database, std::string_view user_key, const Header& header,
@@ -142,14 +172,14 @@ void View::put_header(ObjectId database, std::string_view user_key, const Header
   header_key(database, user_key, &key_);
   encode_header(header, &value_);
   put(key_, value_, old ? Existence::kPresent : Existence::kAbsent);
-  put_expiry(database, user_key, old ? old->expiry_ms : kNoExpiry, header.expiry_ms);
+  put_expiries(database, user_key, old.value_or(Header{}), header);
 }
 
 void View::put_header_blind(ObjectId database, std::string_view user_key, const Header& header) {
   header_key(database, user_key, &key_);
   encode_header(header, &value_);
   put(key_, value_);
-  put_expiry(database, user_key, kNoExpiry, header.expiry_ms);
+  put_expiries(database, user_key, {}, header);
 }
 
 void View::erase_header(ObjectId database, std::string_view user_key) {
@@ -158,7 +188,7 @@ void View::erase_header(ObjectId database, std::string_view user_key) {
   if (!record) return;
   const auto old = decode_header(*record);
   erase(key_, Existence::kPresent);
-  put_expiry(database, user_key, old ? old->expiry_ms : kNoExpiry, kNoExpiry);
+  put_expiries(database, user_key, old.value_or(Header{}), {});
 }
 
 void View::move_header(ObjectId from_database, std::string_view from, ObjectId to_database,

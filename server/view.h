@@ -43,6 +43,8 @@ class View {
 
   // ---- records as they are
   std::optional<std::string_view> get(std::string_view key);
+  // As get() of each, fetched together. Replaces *values.
+  void get_all(std::span<const std::string> keys, std::vector<std::optional<std::string_view>>* values);
   void put(std::string_view key, std::string_view value,
            engine::Existence before = engine::Existence::kUnknown);
   void erase(std::string_view key, engine::Existence before = engine::Existence::kUnknown);
@@ -94,7 +96,8 @@ class View {
  private:
   struct Overlay;
   Overlay& overlay();
-  void put_expiry(ObjectId database, std::string_view user_key, int64_t old_ms, int64_t new_ms);
+  std::optional<std::string_view> value_of(const engine::Lookup& found);
+  void put_expiries(ObjectId database, std::string_view user_key, const Header& old, const Header& now);
 
   engine::Reader& reader_;
   engine::Engine* engine_;

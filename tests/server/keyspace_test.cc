@@ -15,10 +15,14 @@ TEST_SUITE("server/keyspace") {
         header.expiry_ms = expiry;
         header.object = {object, object == engine::kNoObject ? 0u : 7u};
         header.payload = std::string_view("\0payload", 8);
+        header.elements_expiry_ms = expiry == 0 ? 5 : kNoExpiry;
+        header.death_ms = expiry == kNoExpiry ? 7 : kNoExpiry;
         std::string record;
         encode_header(header, &record);
         const auto decoded = decode_header(record);
         REQUIRE(decoded.has_value());
+        CHECK(decoded->elements_expiry_ms == header.elements_expiry_ms);
+        CHECK(decoded->death_ms == header.death_ms);
         CHECK(decoded->type == header.type);
         CHECK(decoded->expiry_ms == header.expiry_ms);
         CHECK(decoded->object == header.object);
@@ -36,6 +40,8 @@ TEST_SUITE("server/keyspace") {
   TEST_CASE("bytes that are no header are refused, at every length") {
     Header header;
     header.expiry_ms = 5;
+    header.elements_expiry_ms = 6;
+    header.death_ms = 7;
     header.object = {1, 1};
     std::string record;
     encode_header(header, &record);

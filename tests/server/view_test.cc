@@ -178,6 +178,68 @@ TEST_SUITE("server/view") {
     CHECK(bench.engine->count(1) == 0);
   }
 
+  TEST_CASE("the index by time has the key's expiry and its elements' first one, and follows both") {
+    Bench bench(6);
+    const int64_t now = bench.world.clock.wall_ms();
+    const auto index = [&] {
+      std::vector<std::string> entries;
+      bench.run(
+          [&](View& view) {
+            entries.clear();
+            auto range = view.range(expiry_begin(), "U");
+            for (bool there = range.seek_first(); there; there = range.next())
+              entries.emplace_back(range.key());
+          },
+          false);
+      return entries;
+    };
+    const auto entry = [&](int64_t ms, std::string_view key) { return expiry_key(now + ms, 1, key); };
+    using Entries = std::vector<std::string>;
+    Header header;
+    header.type = Type::kHash;
+    header.payload = "p";
+    header.elements_expiry_ms = now + 100;
+    bench.run([&](View& view) { view.put_header(1, "k", header); });
+    CHECK(index() == Entries{entry(100, "k")});
+    header.expiry_ms = now + 100;  // The same moment: one entry for both ...
+    bench.run([&](View& view) { view.put_header(1, "k", header); });
+    CHECK(index() == Entries{entry(100, "k")});
+    bench.run([&](View& view) {  // ... which stays as long as one of them needs it.
+      const auto old = view.header(1, "k");
+      header.expiry_ms = kNoExpiry;
+      view.put_header(1, "k", header, old);
+    });
+    CHECK(index() == Entries{entry(100, "k")});
+    header.expiry_ms = now + 300;
+    header.elements_expiry_ms = now + 200;
+    bench.run([&](View& view) { view.put_header(1, "k", header); });
+    CHECK(index() == Entries{entry(200, "k"), entry(300, "k")});
+    bench.run([&](View& view) { view.move_header(1, "k", 1, "l"); });
+    CHECK(index() == Entries{entry(200, "l"), entry(300, "l")});
+    bench.run([&](View& view) { view.erase_header(1, "l"); });
+    CHECK(index().empty());
+  }
+
+  TEST_CASE("many keys are read in one round, own writes included") {
+    Bench bench(7, UINT32_MAX / 3);
+    std::vector<std::string> keys;
+    for (int i = 0; i < 400; ++i) keys.push_back("key" + std::to_string(i));
+    bench.run([&](View& view) {
+      for (size_t i = 0; i < keys.size(); i += 2) view.put(keys[i], "v" + keys[i] + std::string(60, '.'));
+    });
+    bench.run([&](View& view) {
+      view.put(keys[1], "own");
+      view.erase(keys[2]);
+      std::vector<std::optional<std::string_view>> values(3, "old");
+      view.get_all(keys, &values);
+      REQUIRE(values.size() == keys.size());
+      CHECK(values[1] == "own");
+      CHECK(!values[2]);
+      CHECK(!values[3]);
+      CHECK(values[4] == "vkey4" + std::string(60, '.'));
+    });
+  }
+
   TEST_CASE("a header moves with its object, and the count stays right") {
     Bench bench(4);
     ObjectId object = 0;
