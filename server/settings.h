@@ -58,6 +58,10 @@ struct Settings {
   uint64_t log_segment_size_bytes = 0;
   uint64_t disk_reserve_bytes = 0;
 
+  // Encodings: what OBJECT ENCODING says, and within limits of our own what is kept inline.
+  uint64_t hash_max_listpack_entries = 0;
+  uint64_t hash_max_listpack_value_bytes = 0;
+
   // The process
   bool daemonize = false;
   Supervision supervised = Supervision::kNo;

@@ -344,10 +344,10 @@ constexpr auto kParameters = std::to_array<Parameter>({
     yes_no("rdb-del-sync-files", nullptr, "no", 0, nullptr, "See repl-diskless-sync."),
 
     // Encodings
-    integer("hash-max-listpack-entries", "hash-max-ziplist-entries", 0, kLong, "512", 0, nullptr,
-        "Small collections live whole in their header, by limits of Varve's own."),
-    memory("hash-max-listpack-value", "hash-max-ziplist-value", 0, kLong, "64", 0, nullptr,
-        "See hash-max-listpack-entries."),
+    integer("hash-max-listpack-entries", "hash-max-ziplist-entries", 0, kLong, "512", 0, into<&Settings::hash_max_listpack_entries>,
+        "Fields up to which a hash is a listpack to OBJECT ENCODING; it lives whole in its header up to 128 of them and 1 KB."),
+    memory("hash-max-listpack-value", "hash-max-ziplist-value", 0, kLong, "64", 0, into<&Settings::hash_max_listpack_value_bytes>,
+        "Bytes of a field or value up to which a hash is a listpack to OBJECT ENCODING."),
     integer("set-max-intset-entries", nullptr, 0, kLong, "512", 0, nullptr, "See hash-max-listpack-entries."),
     integer("zset-max-listpack-entries", "zset-max-ziplist-entries", 0, kLong, "128", 0, nullptr,
         "See hash-max-listpack-entries."),
