@@ -61,6 +61,7 @@ struct Settings {
   // Encodings: what OBJECT ENCODING says, and within limits of our own what is kept inline.
   uint64_t hash_max_listpack_entries = 0;
   uint64_t hash_max_listpack_value_bytes = 0;
+  uint64_t set_max_intset_entries = 0;
 
   // The process
   bool daemonize = false;

@@ -1,0 +1,234 @@
+// server/commands/sets.cc: sets by their members: SADD, SREM, SPOP, SRANDMEMBER, SSCAN.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "server/bindings.h"
+#include "server/commands/random_count.h"
+#include "server/commands/scan_options.h"
+#include "server/commands/set_support.h"
+#include "server/errors.h"
+#include "server/types/sample.h"
+#include "server/units.h"
+
+namespace server {
+namespace {
+
+void sadd(CommandContext& c) {
+  std::optional<Header> header;
+  if (!find_set(c, c.args[1], &header)) return;
+  Set set(c.view, c.database, c.args[1], header);
+  const auto names = c.args.subspan(2);
+  set.load(names);
+  int64_t added = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (set.has(i)) continue;
+    set.add(i);
+    ++added;
+  }
+  set.save(set_limits(c), c.random_seed);
+  c.reply.integer(added);
+}
+
+void srem(CommandContext& c) {
+  std::optional<Header> header;
+  if (!find_set(c, c.args[1], &header)) return;
+  if (!header) return c.reply.integer(0);
+  Set set(c.view, c.database, c.args[1], header);
+  const auto names = c.args.subspan(2);
+  set.load(names);
+  int64_t removed = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (!set.has(i)) continue;
+    set.remove(i);
+    ++removed;
+  }
+  set.save(set_limits(c), c.random_seed);
+  c.reply.integer(removed);
+}
+
+void scard(CommandContext& c) {
+  std::optional<Header> header;
+  if (!find_set(c, c.args[1], &header)) return;
+  c.reply.integer(static_cast<int64_t>(Set(c.view, c.database, c.args[1], header).size()));
+}
+
+void sismember(CommandContext& c) {
+  std::optional<Header> header;
+  if (!find_set(c, c.args[1], &header)) return;
+  Set set(c.view, c.database, c.args[1], header);
+  set.load(c.args.subspan(2, 1));
+  c.reply.integer(set.has(0));
+}
+
+void smismember(CommandContext& c) {
+  std::optional<Header> header;
+  if (!find_set(c, c.args[1], &header)) return;
+  Set set(c.view, c.database, c.args[1], header);
+  const auto names = c.args.subspan(2);
+  set.load(names);
+  c.reply.array(names.size());
+  for (size_t i = 0; i < names.size(); ++i) c.reply.integer(set.has(i));
+}
+
+void smembers(CommandContext& c) {
+  std::optional<Header> header;
+  if (!find_set(c, c.args[1], &header)) return;
+  Set set(c.view, c.database, c.args[1], header);
+  if (set.size() > kStepsOnReactor) c.view.charge(set.size());  // It will not end here: leave at once.
+  c.reply.set(set.size());
+  set.each([&](const Set::Member& member) {
+    c.reply.bulk(member.name);
+    return true;
+  });
+}
+
+void smove(CommandContext& c) {
+  const std::string_view names[] = {c.args[1], c.args[2]};
+  c.view.prefetch_headers(c.database, names);
+  const auto from_header = c.view.header(c.database, c.args[1]);
+  const auto to_header = c.view.header(c.database, c.args[2]);
+  if (!from_header) return c.reply.integer(0);
+  if (from_header->type != Type::kSet || (to_header && to_header->type != Type::kSet))
+    return c.reply.error(kWrongType);
+  const auto member = c.args.subspan(3, 1);
+  Set from(c.view, c.database, c.args[1], from_header);
+  from.load(member);
+  if (!from.has(0) || c.args[1] == c.args[2]) return c.reply.integer(from.has(0));
+  Set to(c.view, c.database, c.args[2], to_header);
+  to.load(member);
+  from.remove(0);
+  to.add(0);
+  from.save(set_limits(c), c.random_seed);
+  to.save(set_limits(c), c.random_seed);
+  c.reply.integer(1);
+}
+
+void sscan(CommandContext& c) {
+  const auto cursor = parse_cursor(c.args[2], c.reply);
+  if (!cursor) return;
+  std::optional<Header> header;
+  if (!find_set(c, c.args[1], &header)) return;
+  if (!header) return reply_empty_scan(c.reply);
+  ScanOptions options;
+  if (!parse_scan_options(c.args.subspan(3), false, &options, c.reply)) return;
+  Set set(c.view, c.database, c.args[1], header);
+  // The cursor comes first and is known last: the members wait in a reply of their own.
+  resp::OutputBuffer members;
+  resp::ReplyWriter writer(members, c.reply.version());
+  size_t written = 0;
+  const uint64_t next = set.scan(*cursor, options.count, [&](const Set::Member& member) {
+    if (!options.matches(member.name)) return;
+    writer.bulk(member.name);
+    ++written;
+  });
+  c.reply.array(2);
+  c.reply.bulk(std::to_string(next));
+  c.reply.array(written);
+  c.reply.out().splice(std::move(members));
+}
+
+// ---- at random
+
+void srandmember(CommandContext& c) {
+  if (c.args.size() > 3) return c.reply.error(kSyntaxError);
+  std::optional<int64_t> count;
+  if (c.args.size() == 3 && !(count = parse_random_count(c.args[2], c.reply))) return;
+  std::optional<Header> header;
+  if (!find_set(c, c.args[1], &header)) return;
+  if (!header) return count ? c.reply.array(0) : c.reply.null();
+  Set set(c.view, c.database, c.args[1], header);
+  Random random(c.random_seed);
+  const auto reply = [&](const Set::Member& member) { c.reply.bulk(member.name); };
+  if (!count) return set.draw(random, reply);
+  if (*count < 0) {
+    if (!random_replies_allowed(*count, c.reply)) return;
+    const uint64_t wanted = 0 - static_cast<uint64_t>(*count);
+    c.reply.array(wanted);
+    for (uint64_t i = 0; i < wanted; ++i) {
+      c.view.charge(1);
+      set.draw(random, reply);
+    }
+    return;
+  }
+  const uint64_t wanted = std::min(static_cast<uint64_t>(*count), set.size());
+  c.reply.array(wanted);
+  sample_distinct(set, set.size(), wanted, random, reply);
+}
+
+void pop_one(CommandContext& c, Set& set) {
+  Random random(c.random_seed);
+  std::string name;
+  set.draw(random, [&](const Set::Member& member) { name = member.name; });
+  const std::string_view names[] = {name};
+  set.load_members(names);
+  set.remove(0);
+  set.save(set_limits(c), c.random_seed);
+  c.reply.bulk(std::move(name));
+}
+
+// If so many go that so few stay, those that stay become a new set, and the old one goes as a whole.
+constexpr uint64_t kPoppedPerStaying = 5;
+
+void pop_some(CommandContext& c, Set& set, const Header& header, uint64_t wanted) {
+  Random random(c.random_seed);
+  std::vector<std::string> popped;
+  sample_distinct(set, set.size(), wanted, random,
+                  [&](const Set::Member& member) { popped.emplace_back(member.name); });
+  const std::vector<std::string_view> names(popped.begin(), popped.end());
+  for (const std::string_view name : names) c.reply.bulk(name);
+  if (set.large() && (set.size() - wanted) * kPoppedPerStaying <= wanted) {
+    const NameIndex gone(names);
+    SetBuilder staying;
+    set.each([&](const Set::Member& member) {
+      if (!gone.find(member.name)) staying.add(member.name);
+      return true;
+    });
+    return staying.write(c.view, c.database, c.args[1], header.expiry_ms, set_limits(c), c.random_seed);
+  }
+  set.load_members(names);
+  for (size_t i = 0; i < names.size(); ++i) set.remove(i);
+  set.save(set_limits(c), c.random_seed);
+}
+
+void spop(CommandContext& c) {
+  if (c.args.size() > 3) return c.reply.error(kSyntaxError);
+  std::optional<int64_t> count;
+  if (c.args.size() == 3) {
+    count = parse_integer(c.args[2]);
+    if (!count || *count < 0) return c.reply.error("ERR value is out of range, must be positive");
+  }
+  std::optional<Header> header;
+  if (!find_set(c, c.args[1], &header)) return;
+  if (!header) return count ? c.reply.set(0) : c.reply.null();
+  Set set(c.view, c.database, c.args[1], header);
+  if (!count) return pop_one(c, set);
+  const uint64_t wanted = std::min(static_cast<uint64_t>(*count), set.size());
+  c.reply.set(wanted);
+  if (wanted == 0) return;
+  if (wanted < set.size()) return pop_some(c, set, *header, wanted);
+  set.each([&](const Set::Member& member) {
+    c.reply.bulk(member.name);
+    return true;
+  });
+  c.view.erase_header(c.database, c.args[1]);
+}
+
+constexpr Binding kBindings[] = {
+    {"sadd", &sadd},
+    {"srem", &srem},
+    {"scard", &scard},
+    {"sismember", &sismember},
+    {"smove", &smove},
+    {"smembers", &smembers},
+    {"smismember", &smismember},
+    {"sscan", &sscan},
+    {"spop", &spop},
+    {"srandmember", &srandmember},
+};
+
+}  // namespace
+
+void bind_set_commands(CommandTable& table) { table.bind(kBindings); }
+
+}  // namespace server
