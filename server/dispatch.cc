@@ -237,6 +237,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
     context_ = engine::ReadContext();
   present_.begin(waiting ? waiting->context : context_);
   View view(present_, &engine_, batch_, now_ms);
+  if (command.flags & cmd::kReadonly) view.allow_long_read();
   CommandContext context{client.requests.args(request), view, client.reply, client, server_};
   context.database_number = client.session.database;
   context.database = server_.databases().object(client.session.database);
@@ -302,6 +303,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
     server_.changed(batch_.operations());
     if (context.databases_changed) server_.databases().refresh(batch_);
   }
+  if (!view.expired().empty() && server_.on_expired_met) server_.on_expired_met(view.expired());
   finish(client, request, mark, lsn, wrote);
   return Ran::kDone;
 }

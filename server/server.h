@@ -80,6 +80,8 @@ class Server final : public ClientOwner, public ListenerOwner {
   Pause pause;
   bool active_expire = true;  // Whether expired keys are reclaimed before anybody asks for them.
   void end_pause();
+  // Keys that commands met expired and still there, for whoever reclaims them. May be empty.
+  std::function<void(const std::vector<View::Expired>&)> on_expired_met;
   std::vector<Client*>& monitors() { return monitors_; }
   // Flushes all to tables; LASTSAVE moves when it went well.
   void save(std::function<void(const engine::Status&)> done);
