@@ -54,6 +54,7 @@ Lookup EngineImpl::get(std::string_view key, ReadContext& context) {
   }
   Lookup result;
   bool settled = false;
+  bool read_a_block = false;
   source_.attach(context, version_);
   version_->visit(key, [&](const Table& table) {
     if (!table.may_contain(hash)) {
@@ -71,6 +72,7 @@ Lookup EngineImpl::get(std::string_view key, ReadContext& context) {
     const auto entry = block->find(key, hash);
     if (!entry) {
       ++filter_false_positives_;
+      read_a_block = true;
       return false;
     }
     settled = true;
@@ -85,7 +87,8 @@ Lookup EngineImpl::get(std::string_view key, ReadContext& context) {
     }
     return true;
   });
-  if (!settled) index_->cache(hash, key, {}, kTombstone);
+  // That filters alone say so is found out again as fast as it could be remembered.
+  if (!settled && read_a_block) index_->cache(hash, key, {}, kTombstone);
   return result;
 }
 
@@ -105,7 +108,7 @@ struct Moment {
   Lsn lsn = 0;
 };
 
-constexpr uint64_t kReadAheadBytes = 128 << 10;
+constexpr uint64_t kReadAheadBytes = 1 << 20;
 
 class SnapshotReader final : public Reader {
  public:
