@@ -56,7 +56,7 @@ class EngineImpl final : public Engine {
   std::shared_ptr<const Snapshot> snapshot() override;
 
   Admission admission(uint64_t batch_bytes, bool erasing) override;
-  const Status& refusal() const override { return refusal_; }
+  const Status& refusal() const override { return log_->failure().ok() ? refusal_ : log_->failure(); }
   uint32_t delay_us() const override { return delay_us_; }
   Lsn apply(Batch& batch) override;
   void end_turn() override;
