@@ -140,12 +140,23 @@ void ServerProcess::start(std::vector<std::string> options) {
   start();
 }
 
-bool ServerProcess::try_start() {
+void ServerProcess::start_and_kill(std::chrono::microseconds after) {
+  kill();
+  launch();
+  std::this_thread::sleep_for(after);
+  kill();
+}
+
+void ServerProcess::launch() {
   std::vector<std::string> words = {"--bind",       "127.0.0.1",   "--port", std::to_string(port_),
                                     "--unixsocket", unix_socket(), "--dir",  data_directory()};
   words.insert(words.end(), options_.begin(), options_.end());
-  const size_t log_before = log().size();
   pid_ = spawn(words, directory_.path() + "/log");
+}
+
+bool ServerProcess::try_start() {
+  const size_t log_before = log().size();
+  launch();
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (log().find("Ready to accept connections", log_before) == std::string::npos) {
     if (!running()) return false;

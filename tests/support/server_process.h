@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -53,9 +54,12 @@ class ServerProcess {
   // After kill() or stop(): again, on the same data. `options` replace those of before.
   void start();
   void start(std::vector<std::string> options);
+  // After kill() or stop(): SIGKILL so long after it was started, whatever it was at by then.
+  void start_and_kill(std::chrono::microseconds after);
 
  private:
   bool try_start();
+  void launch();
 
   TemporaryDirectory directory_;
   std::vector<std::string> options_;
