@@ -8,10 +8,10 @@ CTEST = ctest --output-on-failure -j $(JOBS) --no-tests=error
 configure = cmake -S . -B $(1) $(if $(wildcard $(1)/CMakeCache.txt),,$(NINJA)) $(2) > /dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-slow test-asan test-tsan check bench format clean
+.PHONY: help setup build run test test-slow test-asan test-tsan check bench bench-memory format clean
 
 help:  ## list the targets (this)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## install from Debian what is missing for building and testing
 	@scripts/setup build
@@ -53,6 +53,10 @@ check: setup  ## check format, layers and the top level, and run clang-tidy
 bench: build  ## measure Varve beside redis-server: requests/s, p50, p99.9
 	@scripts/setup bench
 	@scripts/bench
+
+bench-memory: build  ## measure a data set ten times maxmemory: memory, and latency while it loads
+	@cmake --build build -j $(JOBS) --target varve-bench-memory
+	@scripts/bench-memory
 
 format:  ## format all C++ in place
 	@scripts/setup check
