@@ -62,6 +62,8 @@ struct Settings {
   uint64_t hash_max_listpack_entries = 0;
   uint64_t hash_max_listpack_value_bytes = 0;
   uint64_t set_max_intset_entries = 0;
+  uint64_t zset_max_listpack_entries = 0;
+  uint64_t zset_max_listpack_value_bytes = 0;
 
   // The process
   bool daemonize = false;

@@ -215,6 +215,22 @@ std::optional<double> Zset::score(std::string_view member) {
   return double_from(*value);
 }
 
+void Zset::scores(std::span<const std::string_view> members, std::vector<std::optional<double>>* scores) {
+  scores->assign(members.size(), std::nullopt);
+  if (!large()) {
+    for (size_t i = 0; i < members.size(); ++i) (*scores)[i] = score(members[i]);
+    return;
+  }
+  std::vector<std::string> keys;
+  keys.reserve(members.size());
+  for (const std::string_view member : members) keys.push_back(member_key(member));
+  std::vector<std::optional<std::string_view>> values;
+  view_.charge(members.size());
+  view_.get_all(keys, &values);
+  for (size_t i = 0; i < members.size(); ++i)
+    if (values[i]) (*scores)[i] = double_from(*values[i]);
+}
+
 void Zset::prefetch(std::span<const std::string_view> members) {
   if (!large() || members.size() < 2) return;
   std::vector<std::string> keys;
@@ -301,14 +317,19 @@ uint64_t Zset::erase_between(std::string_view first, std::string_view end) {
     return count;
   }
   std::vector<std::string> borders;
+  bool at_front = false, at_back = false;
   {
     const size_t prefix = score_key({}).size();
-    const std::string from = score_key(std::max(first, std::string_view(low_)));
-    const std::string to = score_key(high_.empty() ? end : std::min(end, std::string_view(high_)));
+    const std::string lowest = score_key(low_),
+                      highest = high_.empty() ? prefix_end(score_key({})) : score_key(high_);
+    const std::string from = std::max(score_key(first), lowest), to = std::min(score_key(end), highest);
     if (from >= to) return 0;
-    auto range = view_.range(from, to);
-    for (bool there = range.seek_first(); there; there = range.next())
-      borders.emplace_back(range.key().substr(prefix));
+    auto all = view_.range(lowest, highest);
+    for (bool there = all.seek(from); there && all.key() < to; there = all.next())
+      borders.emplace_back(all.key().substr(prefix));
+    if (borders.empty()) return 0;
+    at_front = from == lowest || (all.seek_first() && all.key().substr(prefix) == borders.front());
+    at_back = to == highest || (all.seek_last() && all.key().substr(prefix) == borders.back());
   }
   const uint64_t count = borders.size();
   if (count == size()) {  // The header goes, and with it everything.
@@ -316,11 +337,8 @@ uint64_t Zset::erase_between(std::string_view first, std::string_view end) {
     return count;
   }
   for (const std::string& border : borders) index_->remove(border);
-  const bool at_front = first <= std::string_view(low_) || index_->weight_before(first) == 0;
-  if (at_front)
-    raise_low(end);
-  else if (index_->weight_before(first) == size())
-    high_ = prefix_end(first.substr(0, kEdgeBytes));
+  if (at_front) raise_low(end);
+  if (at_back) high_ = prefix_end(first.substr(0, kEdgeBytes));
   // The records themselves go when nothing is read any more: save() erases them.
   doomed_.reserve(2 * count);
   for (const std::string& border : borders) {
@@ -464,6 +482,10 @@ std::string_view Zset::Cursor::member() const {
   const std::string_view key = element_of(range_->key());
   if (key.size() < 9) damaged("an element is malformed");
   return key.substr(9);
+}
+bool Zset::Cursor::lies_before(std::string_view border) const {
+  if (!range_) return server::lies_before(zset_->entries_[position_], border);
+  return element_of(range_->key()).substr(1) < border;
 }
 void Zset::Cursor::next() {
   if (range_)

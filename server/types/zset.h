@@ -65,6 +65,8 @@ class Zset {
 
   uint64_t size() const { return object_ == engine::kNoObject ? inline_size_ : index_->root().weight; }
   std::optional<double> score(std::string_view member);
+  // The same of many, in one round. Replaces *scores.
+  void scores(std::span<const std::string_view> members, std::vector<std::optional<double>>* scores);
   // Fetches in one round what score() of all these is going to read.
   void prefetch(std::span<const std::string_view> members);
   uint64_t rank(std::string_view border);  // How many elements lie before it.
@@ -143,6 +145,7 @@ class Zset::Cursor {
   // Requires for all: valid(). What they return is valid until the cursor moves.
   double score() const;
   std::string_view member() const;
+  bool lies_before(std::string_view border) const;
   void next();
   void prev();
   void step(bool backward) { backward ? prev() : next(); }

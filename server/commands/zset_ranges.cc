@@ -1,0 +1,266 @@
+// server/commands/zset_ranges.cc: ranges of sorted sets, by rank, score and member: read, counted, stored,
+// removed.
+#include <string>
+
+#include "server/bindings.h"
+#include "server/commands/zset_support.h"
+#include "server/errors.h"
+#include "server/units.h"
+
+namespace server {
+namespace {
+
+constexpr std::string_view kNotAScoreRange = "ERR min or max is not a float";
+constexpr std::string_view kNotALexRange = "ERR min or max not valid string range item";
+
+enum class By : uint8_t { kUnsaid, kRank, kScore, kLex };
+enum class Direction : uint8_t { kUnsaid, kForward, kBackward };
+
+// What a command of the ZRANGE family asks for.
+struct Query {
+  By by = By::kUnsaid;
+  Direction direction = Direction::kUnsaid;
+  bool with_scores = false;
+  bool limited = false;
+  int64_t offset = 0, limit = -1;
+
+  int64_t start = 0, stop = 0;  // By rank
+  ZsetRange scores = {};        // By score
+  LexRange members = {};        // By member
+};
+
+// Reads what follows key, min and max at args[first - 1 ..]. False: the error is written.
+bool parse_query(CommandContext& c, size_t first, bool stores, Query* query) {
+  for (size_t i = first + 2; i < c.args.size(); ++i) {
+    const std::string_view word = c.args[i];
+    if (!stores && equals_ignoring_case(word, "withscores")) {
+      query->with_scores = true;
+    } else if (equals_ignoring_case(word, "limit") && i + 2 < c.args.size()) {
+      const auto offset = parse_integer(c.args[i + 1]), limit = parse_integer(c.args[i + 2]);
+      if (!offset || !limit) return c.reply.error(kNotAnInteger), false;
+      query->offset = *offset;
+      query->limit = *limit;
+      query->limited = *limit != -1;
+      i += 2;
+    } else if (query->direction == Direction::kUnsaid && equals_ignoring_case(word, "rev")) {
+      query->direction = Direction::kBackward;
+    } else if (query->by == By::kUnsaid && equals_ignoring_case(word, "bylex")) {
+      query->by = By::kLex;
+    } else if (query->by == By::kUnsaid && equals_ignoring_case(word, "byscore")) {
+      query->by = By::kScore;
+    } else {
+      return c.reply.error(kSyntaxError), false;
+    }
+  }
+  if (query->direction == Direction::kUnsaid) query->direction = Direction::kForward;
+  if (query->by == By::kUnsaid) query->by = By::kRank;
+  if (query->limited && query->by == By::kRank) {
+    c.reply.error("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
+    return false;
+  }
+  if (query->with_scores && query->by == By::kLex)
+    return c.reply.error("ERR syntax error, WITHSCORES not supported in combination with BYLEX"), false;
+
+  std::string_view min = c.args[first], max = c.args[first + 1];
+  if (query->by != By::kRank && query->direction == Direction::kBackward) std::swap(min, max);
+  switch (query->by) {
+    case By::kScore: {
+      const auto range = parse_score_range(min, max);
+      if (!range) return c.reply.error(kNotAScoreRange), false;
+      query->scores = *range;
+      break;
+    }
+    case By::kLex: {
+      const auto range = parse_lex_range(min, max);
+      if (!range) return c.reply.error(kNotALexRange), false;
+      query->members = *range;
+      break;
+    }
+    default: {
+      const auto start = parse_integer(min), stop = parse_integer(max);
+      if (!start || !stop) return c.reply.error(kNotAnInteger), false;
+      query->start = *start;
+      query->stop = *stop;
+    }
+  }
+  return true;
+}
+
+// Calls use(member, score) for what the query asks for, in its order.
+template <typename Use>
+void each_by_rank(Zset& zset, const RankRange& ranks, bool backward, Use use) {
+  auto cursor = zset.at(backward ? zset.size() - 1 - ranks.first : ranks.first);
+  for (uint64_t rank = ranks.first;; ++rank, cursor.step(backward)) {
+    use(cursor.member(), cursor.score());
+    if (rank == ranks.last) return;
+  }
+}
+
+// Offsets up to here are walked, further ones looked up by rank.
+constexpr int64_t kWalkMax = 64;
+
+template <typename Use>
+void each_between(Zset& zset, const ZsetRange& range, const Query& query, Use use) {
+  if (query.offset < 0 || query.limit == 0 || range.first >= range.end) return;
+  const bool backward = query.direction == Direction::kBackward;
+  const bool far = query.offset > kWalkMax;
+  auto cursor = [&] {
+    if (!far) return backward ? zset.last_before(range.end) : zset.first_from(range.first);
+    const auto offset = static_cast<uint64_t>(query.offset);
+    const uint64_t rank = zset.rank(backward ? range.end : range.first);
+    if (!backward) return zset.at(offset < zset.size() - rank ? rank + offset : zset.size());
+    return zset.at(offset < rank ? rank - 1 - offset : zset.size());
+  }();
+  int64_t skip = far ? 0 : query.offset, left = query.limit;
+  for (; cursor.valid(); cursor.step(backward)) {
+    if (backward ? cursor.lies_before(range.first) : !cursor.lies_before(range.end)) return;
+    if (skip-- > 0) continue;
+    use(cursor.member(), cursor.score());
+    if (--left == 0) return;
+  }
+}
+
+ZsetRange range_of(Zset& zset, const Query& query) {
+  return query.by == By::kScore ? query.scores : query.members.in(zset);
+}
+
+void read_range(CommandContext& c, Query query) {
+  if (!parse_query(c, 2, false, &query)) return;
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  if (!header) return c.reply.array(0);
+  Zset zset(c.view, header);
+  const bool backward = query.direction == Direction::kBackward;
+  const auto use = [&](std::string_view member, double score) {
+    reply_scored(c, member, score, query.with_scores);
+  };
+  if (query.by == By::kRank) {
+    const auto ranks = clip_ranks(query.start, query.stop, zset.size());
+    if (!ranks) return c.reply.array(0);
+    begin_scored(c, ranks->last - ranks->first + 1, query.with_scores);
+    return each_by_rank(zset, *ranks, backward, use);
+  }
+  const auto open = c.reply.open_array();
+  size_t count = 0;
+  each_between(zset, range_of(zset, query), query, [&](std::string_view member, double score) {
+    use(member, score);
+    ++count;
+  });
+  const bool flat = query.with_scores && c.reply.version() == resp::Version::kResp2;
+  c.reply.close(open, flat ? 2 * count : count);
+}
+
+void zrange(CommandContext& c) { read_range(c, {}); }
+void zrevrange(CommandContext& c) { read_range(c, {.by = By::kRank, .direction = Direction::kBackward}); }
+void zrangebyscore(CommandContext& c) { read_range(c, {.by = By::kScore, .direction = Direction::kForward}); }
+void zrevrangebyscore(CommandContext& c) {
+  read_range(c, {.by = By::kScore, .direction = Direction::kBackward});
+}
+void zrangebylex(CommandContext& c) { read_range(c, {.by = By::kLex, .direction = Direction::kForward}); }
+void zrevrangebylex(CommandContext& c) { read_range(c, {.by = By::kLex, .direction = Direction::kBackward}); }
+
+// ZRANGESTORE dst src min max …
+void zrangestore(CommandContext& c) {
+  Query query;
+  if (!parse_query(c, 3, true, &query)) return;
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[2], &header)) return;
+  MemberList found;
+  if (header) {
+    Zset zset(c.view, header);
+    const auto use = [&](std::string_view member, double score) { found.add(member, score); };
+    if (query.by == By::kRank) {
+      if (const auto ranks = clip_ranks(query.start, query.stop, zset.size()))
+        each_by_rank(zset, *ranks, query.direction == Direction::kBackward, use);
+    } else {
+      each_between(zset, range_of(zset, query), query, use);
+    }
+  }
+  if (query.direction == Direction::kBackward) found.sort();
+  found.store(c, c.args[1]);
+  c.reply.integer(static_cast<int64_t>(found.size()));
+}
+
+// ---- counting
+
+void count(CommandContext& c, const ZsetRange* scores, const LexRange* members) {
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  if (!header) return c.reply.integer(0);
+  Zset zset(c.view, header);
+  const ZsetRange range = scores != nullptr ? *scores : members->in(zset);
+  if (range.first >= range.end) return c.reply.integer(0);
+  c.reply.integer(static_cast<int64_t>(zset.rank(range.end) - zset.rank(range.first)));
+}
+
+void zcount(CommandContext& c) {
+  const auto range = parse_score_range(c.args[2], c.args[3]);
+  if (!range) return c.reply.error(kNotAScoreRange);
+  count(c, &*range, nullptr);
+}
+void zlexcount(CommandContext& c) {
+  const auto range = parse_lex_range(c.args[2], c.args[3]);
+  if (!range) return c.reply.error(kNotALexRange);
+  count(c, nullptr, &*range);
+}
+
+// ---- removing
+
+template <typename RangeOf>
+void remove_range(CommandContext& c, RangeOf range_in) {
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  if (!header) return c.reply.integer(0);
+  Zset zset(c.view, header, zset_limits(c));
+  const std::optional<ZsetRange> range = range_in(zset);
+  const uint64_t removed =
+      range && range->first < range->end ? zset.erase_between(range->first, range->end) : 0;
+  if (removed > 0) zset.save(c.database, c.args[1]);
+  c.reply.integer(static_cast<int64_t>(removed));
+}
+
+void zremrangebyrank(CommandContext& c) {
+  const auto start = parse_integer(c.args[2]), stop = parse_integer(c.args[3]);
+  if (!start || !stop) return c.reply.error(kNotAnInteger);
+  remove_range(c, [&](Zset& zset) -> std::optional<ZsetRange> {
+    const auto ranks = clip_ranks(*start, *stop, zset.size());
+    if (!ranks) return std::nullopt;
+    const auto border = [&](uint64_t rank) {
+      const auto cursor = zset.at(rank);
+      return cursor.valid() ? border_at(cursor.score(), cursor.member()) : std::string(kLastBorder);
+    };
+    return ZsetRange{ranks->first == 0 ? std::string(kFirstBorder) : border(ranks->first),
+                     border(ranks->last + 1)};
+  });
+}
+void zremrangebyscore(CommandContext& c) {
+  const auto range = parse_score_range(c.args[2], c.args[3]);
+  if (!range) return c.reply.error(kNotAScoreRange);
+  remove_range(c, [&](Zset&) { return range; });
+}
+void zremrangebylex(CommandContext& c) {
+  const auto range = parse_lex_range(c.args[2], c.args[3]);
+  if (!range) return c.reply.error(kNotALexRange);
+  remove_range(c, [&](Zset& zset) { return std::optional(range->in(zset)); });
+}
+
+constexpr Binding kBindings[] = {
+    {"zrange", &zrange},
+    {"zrevrange", &zrevrange},
+    {"zrangebyscore", &zrangebyscore},
+    {"zrevrangebyscore", &zrevrangebyscore},
+    {"zrangebylex", &zrangebylex},
+    {"zrevrangebylex", &zrevrangebylex},
+    {"zrangestore", &zrangestore},
+    {"zcount", &zcount},
+    {"zlexcount", &zlexcount},
+    {"zremrangebyrank", &zremrangebyrank},
+    {"zremrangebyscore", &zremrangebyscore},
+    {"zremrangebylex", &zremrangebylex},
+};
+
+}  // namespace
+
+void bind_zset_range_commands(CommandTable& table) { table.bind(kBindings); }
+
+}  // namespace server

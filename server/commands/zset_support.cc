@@ -1,0 +1,142 @@
+#include "server/commands/zset_support.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "server/errors.h"
+#include "server/server.h"
+
+namespace server {
+
+bool find_zset(CommandContext& c, std::string_view key, std::optional<Header>* header) {
+  *header = c.view.header(c.database, key);
+  if (!*header || (*header)->type == Type::kZset) return true;
+  c.reply.error(kWrongType);
+  return false;
+}
+
+ZsetLimits zset_limits(CommandContext& c) {
+  ZsetLimits limits;
+  limits.entries = c.server.settings().zset_max_listpack_entries;
+  limits.value_bytes = c.server.settings().zset_max_listpack_value_bytes;
+  return limits;
+}
+
+// ---- ranges
+
+namespace {
+
+struct ScoreEnd {
+  double score = 0;
+  bool exclusive = false;
+};
+
+// As lax as Redis: whatever strtod reads whole, and nothing at all is 0.
+std::optional<ScoreEnd> parse_score_end(std::string_view text) {
+  ScoreEnd end;
+  end.exclusive = text.starts_with('(');
+  const std::string number(text.substr(end.exclusive ? 1 : 0));
+  char* rest = nullptr;
+  end.score = std::strtod(number.c_str(), &rest);
+  if (*rest != '\0' || std::isnan(end.score)) return std::nullopt;
+  return end;
+}
+
+bool is_lex_end(std::string_view text) {
+  if (text.empty()) return false;
+  if (text[0] == '-' || text[0] == '+') return text.size() == 1;
+  return text[0] == '(' || text[0] == '[';
+}
+
+// `after`: where members equal to the end's are to lie before the border.
+std::string lex_border(std::string_view end, double score, bool after) {
+  if (end[0] == '-') return std::string(kFirstBorder);
+  if (end[0] == '+') return std::string(kLastBorder);
+  return after ? border_after(score, end.substr(1)) : border_at(score, end.substr(1));
+}
+
+}  // namespace
+
+std::optional<ZsetRange> parse_score_range(std::string_view min, std::string_view max) {
+  const auto low = parse_score_end(min);
+  const auto high = parse_score_end(max);
+  if (!low || !high) return std::nullopt;
+  return ZsetRange{low->exclusive ? border_after(low->score) : border_at(low->score),
+                   high->exclusive ? border_at(high->score) : border_after(high->score)};
+}
+
+std::optional<LexRange> parse_lex_range(std::string_view min, std::string_view max) {
+  if (!is_lex_end(min) || !is_lex_end(max)) return std::nullopt;
+  return LexRange{min, max};
+}
+
+ZsetRange LexRange::in(Zset& zset) const {
+  const double score = zset.at(0).score();
+  return {lex_border(min, score, min[0] == '('), lex_border(max, score, max[0] == '[')};
+}
+
+std::optional<RankRange> clip_ranks(int64_t start, int64_t stop, uint64_t size) {
+  const auto end = static_cast<int64_t>(size);
+  const int64_t first = std::max<int64_t>(start < 0 ? end + start : start, 0);
+  const int64_t last = std::min(stop < 0 ? end + stop : stop, end - 1);
+  if (first > last) return std::nullopt;
+  return RankRange{static_cast<uint64_t>(first), static_cast<uint64_t>(last)};
+}
+
+// ---- lists of members
+
+void MemberList::sort() {
+  std::sort(members_.begin(), members_.end(), [](const Member& a, const Member& b) {
+    return comes_before({a.score, a.member}, {b.score, b.member});
+  });
+}
+
+void MemberList::store(CommandContext& c, std::string_view key) const {
+  if (members_.empty()) {
+    if (c.view.header(c.database, key)) c.view.erase_header(c.database, key);
+    return;
+  }
+  std::vector<ScoredMember> sorted;
+  sorted.reserve(members_.size());
+  for (const Member& member : members_) sorted.push_back({member.score, member.member});
+  Zset::write(c.view, c.database, key, sorted, zset_limits(c));
+}
+
+void MemberList::reply(CommandContext& c, bool with_scores) const {
+  begin_scored(c, members_.size(), with_scores);
+  for (const Member& member : members_) reply_scored(c, member.member, member.score, with_scores);
+}
+
+void begin_scored(CommandContext& c, size_t count, bool with_scores) {
+  c.reply.array(with_scores && c.reply.version() == resp::Version::kResp2 ? 2 * count : count);
+}
+
+void reply_scored(CommandContext& c, std::string_view member, double score, bool with_score) {
+  if (with_score && c.reply.version() == resp::Version::kResp3) c.reply.array(2);
+  c.reply.bulk(member);
+  if (with_score) c.reply.number(score);
+}
+
+// ---- popping
+
+std::vector<Zset::Found> pop_members(CommandContext& c, std::string_view key, const Header& header,
+                                     ZsetEnd end, uint64_t count) {
+  Zset zset(c.view, header, zset_limits(c));
+  std::vector<Zset::Found> popped;
+  {
+    auto cursor = end == ZsetEnd::kMin ? zset.first_from(kFirstBorder) : zset.last_before(kLastBorder);
+    for (; cursor.valid() && popped.size() < count; cursor.step(end == ZsetEnd::kMax))
+      popped.push_back({std::string(cursor.member()), cursor.score()});
+  }
+  if (popped.empty()) return popped;
+  const Zset::Found& last = popped.back();
+  if (end == ZsetEnd::kMin)
+    zset.erase_between(kFirstBorder, border_after(last.score, last.member));
+  else
+    zset.erase_between(border_at(last.score, last.member), kLastBorder);
+  zset.save(c.database, key);
+  return popped;
+}
+
+}  // namespace server

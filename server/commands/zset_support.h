@@ -1,0 +1,74 @@
+// server/commands/zset_support.h: what the commands on sorted sets, and those on places, share.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/command.h"
+#include "server/types/zset.h"
+
+namespace server {
+
+inline constexpr std::string_view kNotAFloat = "ERR value is not a valid float";
+inline constexpr std::string_view kNanScore = "ERR resulting score is not a number (NaN)";
+
+// The sorted set's header, or nothing if the key is absent. False: it holds something else, and the error is
+// written.
+bool find_zset(CommandContext& c, std::string_view key, std::optional<Header>* header);
+
+// As the settings have them. Reactor only.
+ZsetLimits zset_limits(CommandContext& c);
+
+// What lies between two borders.
+struct ZsetRange {
+  std::string first, end;
+};
+
+// Two ends of a range of scores as ZCOUNT takes them: "1.5", "(1.5", "-inf". Nullopt: they are none.
+std::optional<ZsetRange> parse_score_range(std::string_view min, std::string_view max);
+
+// Two ends of a range of members: "[a", "(a", "-", "+". Which borders they are depends on the score that all
+// members are expected to have.
+struct LexRange {
+  std::string_view min, max;
+  ZsetRange in(Zset& zset) const;  // Requires: zset is not empty.
+};
+std::optional<LexRange> parse_lex_range(std::string_view min, std::string_view max);
+
+// Ranks `start` to `stop`, counted from the end where negative, within 0 to size-1. Nullopt: no element.
+struct RankRange {
+  uint64_t first, last;
+};
+std::optional<RankRange> clip_ranks(int64_t start, int64_t stop, uint64_t size);
+
+// Members and scores that outlive what they were read from.
+class MemberList {
+ public:
+  void add(std::string_view member, double score) { members_.push_back({std::string(member), score}); }
+  size_t size() const { return members_.size(); }
+  void sort();
+  // In `key` from now on, instead of whatever was there; an empty list leaves no key. Requires: sorted, no
+  // member twice.
+  void store(CommandContext& c, std::string_view key) const;
+  void reply(CommandContext& c, bool with_scores) const;
+
+ private:
+  struct Member {
+    std::string member;
+    double score;
+  };
+  std::vector<Member> members_;
+};
+
+// One element of a reply with scores: two replies in RESP2, a pair in RESP3.
+void reply_scored(CommandContext& c, std::string_view member, double score, bool with_score);
+void begin_scored(CommandContext& c, size_t count, bool with_scores);
+
+// Takes up to `count` members with the lowest or highest scores off a sorted set, lowest or highest first.
+enum class ZsetEnd : uint8_t { kMin, kMax };
+std::vector<Zset::Found> pop_members(CommandContext& c, std::string_view key, const Header& header,
+                                     ZsetEnd end, uint64_t count);
+
+}  // namespace server

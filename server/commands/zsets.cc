@@ -1,0 +1,349 @@
+// server/commands/zsets.cc: sorted sets by member: ZADD, ZREM, ZSCORE, ZRANK and relatives; popping; ZSCAN.
+#include <cmath>
+#include <limits>
+#include <set>
+#include <string>
+
+#include "server/bindings.h"
+#include "server/commands/random_count.h"
+#include "server/commands/scan_options.h"
+#include "server/commands/zset_support.h"
+#include "server/errors.h"
+#include "server/random.h"
+#include "server/units.h"
+
+namespace server {
+namespace {
+
+// ---- adding
+
+struct AddOptions {
+  bool only_absent = false, only_present = false, greater = false, less = false;
+  bool count_changes = false, increment = false;
+};
+
+struct AddOutcome {
+  uint64_t added = 0, updated = 0;
+  std::optional<double> score;  // Of the last one, unless the options stood against it.
+  bool nan = false;
+};
+
+AddOutcome add_members(Zset& zset, const AddOptions& options, std::span<const double> scores,
+                       std::span<const std::string_view> members) {
+  AddOutcome outcome;
+  zset.prefetch(members);
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const auto present = zset.score(members[i]);
+    double score = scores[i];
+    outcome.score.reset();
+    if (present ? options.only_absent : options.only_present) continue;
+    if (present && options.increment) score += *present;
+    if (std::isnan(score)) {
+      outcome.nan = true;
+      return outcome;
+    }
+    if (present && ((options.less && score >= *present) || (options.greater && score <= *present))) continue;
+    outcome.score = score;
+    if (!present) {
+      zset.put(members[i], score, present);
+      ++outcome.added;
+    } else if (score != *present) {
+      zset.put(members[i], score, present);
+      ++outcome.updated;
+    }
+  }
+  return outcome;
+}
+
+// args from `first` on: score member …
+void add(CommandContext& c, const AddOptions& options, size_t first) {
+  const size_t count = (c.args.size() - first) / 2;
+  std::vector<double> scores(count);
+  std::vector<std::string_view> members(count);
+  for (size_t i = 0; i < count; ++i) {
+    const auto score = parse_double(c.args[first + 2 * i]);
+    if (!score) return c.reply.error(kNotAFloat);
+    scores[i] = *score;
+    members[i] = c.args[first + 2 * i + 1];
+  }
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  AddOutcome outcome;
+  if (header || !options.only_present) {
+    Zset zset(c.view, header, zset_limits(c));
+    outcome = add_members(zset, options, scores, members);
+    if (outcome.nan) return c.reply.error(kNanScore);
+    if (outcome.added + outcome.updated > 0) zset.save(c.database, c.args[1]);
+  }
+  if (!options.increment)
+    c.reply.integer(static_cast<int64_t>(outcome.added + (options.count_changes ? outcome.updated : 0)));
+  else if (outcome.score)
+    c.reply.number(*outcome.score);
+  else
+    c.reply.null();
+}
+
+void zadd(CommandContext& c) {
+  AddOptions options;
+  size_t first = 2;
+  for (; first < c.args.size(); ++first) {
+    if (equals_ignoring_case(c.args[first], "nx"))
+      options.only_absent = true;
+    else if (equals_ignoring_case(c.args[first], "xx"))
+      options.only_present = true;
+    else if (equals_ignoring_case(c.args[first], "ch"))
+      options.count_changes = true;
+    else if (equals_ignoring_case(c.args[first], "incr"))
+      options.increment = true;
+    else if (equals_ignoring_case(c.args[first], "gt"))
+      options.greater = true;
+    else if (equals_ignoring_case(c.args[first], "lt"))
+      options.less = true;
+    else
+      break;
+  }
+  const size_t rest = c.args.size() - first;
+  if (rest == 0 || rest % 2 != 0) return c.reply.error(kSyntaxError);
+  if (options.only_absent && options.only_present)
+    return c.reply.error("ERR XX and NX options at the same time are not compatible");
+  if ((options.greater && options.only_absent) || (options.less && options.only_absent) ||
+      (options.greater && options.less))
+    return c.reply.error("ERR GT, LT, and/or NX options at the same time are not compatible");
+  if (options.increment && rest > 2)
+    return c.reply.error("ERR INCR option supports a single increment-element pair");
+  add(c, options, first);
+}
+
+void zincrby(CommandContext& c) {
+  AddOptions options;
+  options.increment = true;
+  add(c, options, 2);
+}
+
+void zrem(CommandContext& c) {
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  if (!header) return c.reply.integer(0);
+  Zset zset(c.view, header, zset_limits(c));
+  const auto members = c.args.subspan(2);
+  zset.prefetch(members);
+  int64_t removed = 0;
+  for (const std::string_view member : members) {
+    const auto score = zset.score(member);
+    if (!score) continue;
+    zset.erase(member, *score);
+    ++removed;
+  }
+  if (removed > 0) zset.save(c.database, c.args[1]);
+  c.reply.integer(removed);
+}
+
+// ---- asking
+
+void zcard(CommandContext& c) {
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  c.reply.integer(header ? static_cast<int64_t>(Zset(c.view, header).size()) : 0);
+}
+
+void reply_score(CommandContext& c, std::optional<double> score) {
+  if (score)
+    c.reply.number(*score);
+  else
+    c.reply.null();
+}
+
+void zscore(CommandContext& c) {
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  reply_score(c, Zset(c.view, header).score(c.args[2]));
+}
+
+void zmscore(CommandContext& c) {
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  std::vector<std::optional<double>> scores;
+  Zset(c.view, header).scores(c.args.subspan(2), &scores);
+  c.reply.array(scores.size());
+  for (const std::optional<double> score : scores) reply_score(c, score);
+}
+
+void rank(CommandContext& c, bool from_top) {
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  Zset zset(c.view, header);
+  const auto score = zset.score(c.args[2]);
+  if (!score) return c.reply.null();
+  const uint64_t before = zset.rank(border_at(*score, c.args[2]));
+  c.reply.integer(static_cast<int64_t>(from_top ? zset.size() - 1 - before : before));
+}
+void zrank(CommandContext& c) { rank(c, false); }
+void zrevrank(CommandContext& c) { rank(c, true); }
+
+// ---- popping
+
+constexpr int64_t kLongMax = std::numeric_limits<int64_t>::max();
+
+void pop(CommandContext& c, ZsetEnd end) {
+  if (c.args.size() > 3) return c.reply.error(kSyntaxError);
+  std::optional<int64_t> count;
+  if (c.args.size() == 3) {
+    count = parse_integer(c.args[2]);
+    if (!count || *count < 0) return c.reply.error("ERR value is out of range, must be positive");
+  }
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  if (!header || count == 0) return c.reply.array(0);
+  const auto popped = pop_members(c, c.args[1], *header, end, static_cast<uint64_t>(count.value_or(1)));
+  const bool in_pairs = count && c.reply.version() == resp::Version::kResp3;
+  c.reply.array(in_pairs ? popped.size() : 2 * popped.size());
+  for (const auto& [member, score] : popped) {
+    if (in_pairs) c.reply.array(2);
+    c.reply.bulk(member);
+    c.reply.number(score);
+  }
+}
+void zpopmin(CommandContext& c) { pop(c, ZsetEnd::kMin); }
+void zpopmax(CommandContext& c) { pop(c, ZsetEnd::kMax); }
+
+// ZMPOP numkeys key … MIN|MAX [COUNT count]
+void zmpop(CommandContext& c) {
+  const auto numkeys = parse_integer(c.args[1]);
+  if (!numkeys || *numkeys < 1) return c.reply.error("ERR numkeys should be greater than 0");
+  if (*numkeys > static_cast<int64_t>(c.args.size()) - 3) return c.reply.error(kSyntaxError);
+  const size_t where = 2 + static_cast<size_t>(*numkeys);
+  ZsetEnd end = ZsetEnd::kMin;
+  if (equals_ignoring_case(c.args[where], "max"))
+    end = ZsetEnd::kMax;
+  else if (!equals_ignoring_case(c.args[where], "min"))
+    return c.reply.error(kSyntaxError);
+  std::optional<int64_t> count;
+  for (size_t i = where + 1; i < c.args.size(); i += 2) {
+    if (count || !equals_ignoring_case(c.args[i], "count") || i + 1 == c.args.size())
+      return c.reply.error(kSyntaxError);
+    count = parse_integer(c.args[i + 1]);
+    if (!count || *count < 1) return c.reply.error("ERR count should be greater than 0");
+  }
+  for (const std::string_view key : c.args.subspan(2, where - 2)) {
+    std::optional<Header> header;
+    if (!find_zset(c, key, &header)) return;
+    if (!header) continue;
+    const auto popped = pop_members(c, key, *header, end, static_cast<uint64_t>(count.value_or(1)));
+    c.reply.array(2);
+    c.reply.bulk(key);
+    c.reply.array(popped.size());
+    for (const auto& [member, score] : popped) {
+      c.reply.array(2);
+      c.reply.bulk(member);
+      c.reply.number(score);
+    }
+    return;
+  }
+  c.reply.null_array();
+}
+
+// ---- picking at random
+
+void reply_at(CommandContext& c, Zset& zset, uint64_t rank, bool with_score) {
+  const auto cursor = zset.at(rank);
+  reply_scored(c, cursor.member(), cursor.score(), with_score);
+}
+
+// `wanted` different elements, all sets of them equally likely. Requires: wanted <= zset.size().
+void reply_distinct(CommandContext& c, Zset& zset, uint64_t wanted, Random& random, bool with_scores) {
+  constexpr uint64_t kWalkStepsPerSeek = 50;
+  const uint64_t size = zset.size();
+  if (wanted == 0) return;
+  if (wanted < size / kWalkStepsPerSeek) {
+    std::set<uint64_t> drawn;
+    while (drawn.size() < wanted) {
+      const uint64_t rank = random.below(size);
+      if (drawn.insert(rank).second) reply_at(c, zset, rank, with_scores);
+    }
+    return;
+  }
+  // One walk, on which each element is taken with the chance that the rest needs (Fan, Muller, Rezucha 1962).
+  uint64_t left = size;
+  for (auto cursor = zset.at(0); wanted > 0; cursor.next(), --left) {
+    if (wanted < left && random.below(left) >= wanted) continue;
+    reply_scored(c, cursor.member(), cursor.score(), with_scores);
+    --wanted;
+  }
+}
+
+void zrandmember(CommandContext& c) {
+  std::optional<int64_t> count;
+  bool with_scores = false;
+  if (c.args.size() > 2) {
+    count = parse_random_count(c.args[2], c.reply);
+    if (!count) return;
+    if (c.args.size() > 4 || (c.args.size() == 4 && !equals_ignoring_case(c.args[3], "withscores")))
+      return c.reply.error(kSyntaxError);
+    with_scores = c.args.size() == 4;
+    if (with_scores && (*count < -kLongMax / 2 || *count > kLongMax / 2))
+      return c.reply.error("ERR value is out of range");
+  }
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  if (!header) return count ? c.reply.array(0) : c.reply.null();
+  Zset zset(c.view, header);
+  Random random(c.random_seed);
+  if (!count) return reply_at(c, zset, random.below(zset.size()), false);
+  if (*count < 0) {
+    if (!random_replies_allowed(*count, c.reply)) return;
+    const uint64_t wanted = 0 - static_cast<uint64_t>(*count);
+    begin_scored(c, wanted, with_scores);
+    for (uint64_t i = 0; i < wanted; ++i) {
+      c.view.charge(1);
+      reply_at(c, zset, random.below(zset.size()), with_scores);
+    }
+    return;
+  }
+  const uint64_t wanted = std::min(static_cast<uint64_t>(*count), zset.size());
+  begin_scored(c, wanted, with_scores);
+  reply_distinct(c, zset, wanted, random, with_scores);
+}
+
+// ---- ZSCAN
+
+// Redis prints what its listpacks hold, and they hold whole numbers as such.
+void reply_scanned_score(CommandContext& c, double score, bool skiplist) {
+  constexpr auto kWholeMax = static_cast<double>(kLongMax / 2);
+  if (!skiplist && std::abs(score) <= kWholeMax && std::trunc(score) == score)
+    return c.reply.bulk_integer(static_cast<int64_t>(score));
+  char digits[resp::kNumberBytesMax];
+  c.reply.bulk(std::string_view(digits, resp::format_number(score, digits)));
+}
+
+void zscan(CommandContext& c) {
+  const auto cursor = parse_cursor(c.args[2], c.reply);
+  if (!cursor) return;
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  if (!header) return reply_empty_scan(c.reply);
+  ScanOptions options;
+  if (!parse_scan_options(c.args.subspan(3), false, &options, c.reply)) return;
+  std::vector<Zset::Found> found;
+  const uint64_t next = Zset(c.view, header).scan(*cursor, options.count, &found);
+  std::erase_if(found, [&](const Zset::Found& element) { return !options.matches(element.member); });
+  c.reply.array(2);
+  c.reply.bulk(std::to_string(next));
+  c.reply.array(2 * found.size());
+  for (const auto& [member, score] : found) {
+    c.reply.bulk(member);
+    reply_scanned_score(c, score, Zset::says_skiplist(*header));
+  }
+}
+
+constexpr Binding kBindings[] = {
+    {"zadd", &zadd},       {"zincrby", &zincrby}, {"zrem", &zrem},   {"zcard", &zcard},
+    {"zscore", &zscore},   {"zmscore", &zmscore}, {"zrank", &zrank}, {"zrevrank", &zrevrank},
+    {"zpopmin", &zpopmin}, {"zpopmax", &zpopmax}, {"zmpop", &zmpop}, {"zrandmember", &zrandmember},
+    {"zscan", &zscan},
+};
+
+}  // namespace
+
+void bind_zset_commands(CommandTable& table) { table.bind(kBindings); }
+
+}  // namespace server
