@@ -69,6 +69,7 @@ class RecordCache {
 
   uint64_t records() const { return small_.records + main_.records; }
   uint64_t cached_bytes() const { return small_.bytes + main_.bytes; }  // As the capacity counts them.
+  bool half_empty() const { return cached_bytes() < capacity_bytes_ / 2; }
   uint64_t bytes() const { return cached_bytes() + dropped_bytes_ + ghosts_.bytes(); }
 
  private:

@@ -77,9 +77,12 @@ const MemRecord* RecordIndex::cache(uint64_t hash, std::string_view key, std::st
 void RecordIndex::retire(uint64_t hash, MemRecord* record) {
   uint64_t* slot = impl_->slots.find_record(hash, record);
   if (slot == nullptr) return;  // A newer record stands for the key.
-  if (record->heat >= kHotHeat && record->value_size <= kCachedValueMax) {
+  const bool cacheable = record->value_size <= kCachedValueMax;
+  if (cacheable && record->heat >= kHotHeat) {
     const uint8_t flags = record->flags & kTombstone;
     RecordSlots::set(slot, impl_->cache.add_hot(record->key(), record->value(), flags, record->lsn));
+  } else if (cacheable && !record->tombstone() && impl_->cache.half_empty()) {
+    RecordSlots::set(slot, impl_->cache.add(hash, record->key(), record->value(), kPut, record->lsn));
   } else {
     impl_->slots.erase(slot);
   }

@@ -46,8 +46,9 @@ class RecordIndex {
   // settled. A value over kCachedValueMax is not kept and null is returned.
   const MemRecord* cache(uint64_t hash, std::string_view key, std::string_view value, uint8_t flags);
 
-  // A flushed memtable goes: every slot that points to `record` is emptied or, where the record is hot,
-  // takes a cached copy instead. Called for some thousand records a turn.
+  // A flushed memtable goes: every slot that points to `record` is emptied or, where the record is hot or the
+  // cache has room to waste (less than half of it is used), takes a cached copy instead. Called for some
+  // hundred records a turn.
   void retire(uint64_t hash, MemRecord* record);
 
   // Frees what drops have queued, evicts down to the capacity, and goes on with a growth. Once a turn,

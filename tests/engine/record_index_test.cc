@@ -266,8 +266,26 @@ TEST_SUITE("engine/record_index") {
     CHECK(found(index, "new") == nullptr);
   }
 
-  TEST_CASE("a retired record leaves, unless it is hot: then a copy stays") {
-    RecordIndex index(1 << 20, kSeed);
+  TEST_CASE("a retired record leaves a copy as long as half of the cache is empty") {
+    RecordIndex index(8 << 10, kSeed);
+    Memtable table(1);
+    std::vector<MemRecord*> records;
+    for (int i = 0; i < 200; ++i) {
+      records.push_back(table.put("k" + std::to_string(i), "value", kPut, 7, nullptr));
+      index.point_to(hash_of(records.back()->key()), records.back());
+    }
+    for (MemRecord* record : records) index.retire(hash_of(record->key()), record);
+    CHECK(index.cached_records() > 10);
+    CHECK(index.cached_records() < 100);
+    const MemRecord* first = found(index, "k0");
+    REQUIRE(first != nullptr);
+    CHECK(first->home == kHomeCache);
+    CHECK(first->value() == "value");
+    CHECK(found(index, "k199") == nullptr);
+  }
+
+  TEST_CASE("a retired record leaves a full cache, unless it is hot: then a copy stays") {
+    RecordIndex index(0, kSeed);
     auto table = std::make_unique<Memtable>(1);
     std::vector<MemRecord*> records;
     for (const std::string key : {"cold", "hot", "hot but large", "hot and gone", "written since"}) {
@@ -285,6 +303,7 @@ TEST_SUITE("engine/record_index") {
     MemRecord* since = newer.put("written since", "newer", kPut, 78, nullptr);
     index.point_to(hash_of("written since"), since);
     for (MemRecord* record : records) index.retire(hash_of(record->key()), record);
+    index.set_capacity(1 << 20);
     index.maintain();
     table.reset();
     CHECK(found(index, "cold") == nullptr);
