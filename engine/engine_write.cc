@@ -193,6 +193,7 @@ void EngineImpl::divide_memory() {
 }
 
 void EngineImpl::drop_caches() {
+  while (!retiring_.empty()) retire_some();  // Or what is flushed would come back into the cache.
   index_->clear_cache();
   blocks_.clear();
 }

@@ -49,7 +49,10 @@ TEST_SUITE("server/dispatch") {
         const auto peer = harness.connect();
         std::mt19937_64 random(seed);
         std::vector<std::string> transcript;
-        for (int i = 0; i < 600; ++i) transcript.push_back(harness.call(*peer, random_command(random)));
+        for (int i = 0; i < 600; ++i) {
+          if (cold_chance != 0 && i % 40 == 39) harness.engine->drop_caches();
+          transcript.push_back(harness.call(*peer, random_command(random)));
+        }
         if (cold_chance != 0) CHECK(harness.server->stats().cold_restarts > 0);
         CHECK(harness.server->dispatcher().waiting() == 0);
         transcripts.push_back(std::move(transcript));
