@@ -28,6 +28,9 @@ void bind_info_commands(CommandTable& table);         // INFO, SLOWLOG, MEMORY, 
 void bind_latency_commands(CommandTable& table);      // LATENCY
 void bind_debug_commands(CommandTable& table);        // DEBUG
 void bind_command_commands(CommandTable& table);      // COMMAND
+void bind_scan_commands(CommandTable& table);         // SCAN, KEYS
+void bind_key_range_commands(CommandTable& table);    // KRANGE, KCOUNT, KDELRANGE
+void bind_object_commands(CommandTable& table);       // OBJECT
 
 inline void bind_all(CommandTable& table) {
   bind_string_commands(table);
@@ -52,6 +55,9 @@ inline void bind_all(CommandTable& table) {
   bind_latency_commands(table);
   bind_debug_commands(table);
   bind_command_commands(table);
+  bind_scan_commands(table);
+  bind_key_range_commands(table);
+  bind_object_commands(table);
 }
 
 }  // namespace server

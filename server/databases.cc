@@ -34,6 +34,13 @@ engine::Status Databases::open(engine::Engine& engine, uint32_t count) {
   return {};
 }
 
+std::optional<uint32_t> Databases::number(ObjectId object) const {
+  for (uint32_t number = 0; number < count_; ++number) {
+    if (references_[number].id == object) return number;
+  }
+  return std::nullopt;
+}
+
 void Databases::empty(View& view, uint32_t number) const {
   const std::string key = database_key(number);
   view.get(key);  // Who overwrites a reference looks at it first, so that the old object is known to be dead.

@@ -28,6 +28,8 @@ class Databases {
   uint32_t count() const { return count_; }
   // Requires: number < count().
   ObjectId object(uint32_t number) const { return references_[number].id; }
+  // The other way round; nothing: the database has been emptied, its object is dead.
+  std::optional<uint32_t> number(ObjectId object) const;
 
   // In the command's batch; the dispatcher refreshes the table once it is applied.
   void empty(View& view, uint32_t number) const;

@@ -267,6 +267,12 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
   } catch (const ColdRead&) {
     in_handler_ = false;
     const bool first = !client.waiting;
+    // A walk over cold blocks would begin anew at each: a worker reads them as they come.
+    if (!first && (command.flags & cmd::kReadonly) && client.waiting->runs >= Stats::kRunsExpected) {
+      must_wait(Waiting::For::kWorker);
+      run_on_worker(client, request);
+      return Ran::kWaits;
+    }
     Waiting& cold = must_wait(Waiting::For::kBlocks);
     if (first) cold.context = std::exchange(context_, engine::ReadContext());
     fetch(client);
@@ -299,8 +305,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
           return Ran::kDone;
       }
     }
-    lsn = std::max(lsn, engine_.apply(batch_));  // D2
-    server_.changed(batch_.operations());
+    lsn = std::max(lsn, server_.apply(batch_));  // D2
     if (context.databases_changed) server_.databases().refresh(batch_);
   }
   if (!view.expired().empty() && server_.on_expired_met) server_.on_expired_met(view.expired());
@@ -509,8 +514,8 @@ bool Dispatcher::begin_answer(Client& client) {
   return true;
 }
 
-void Dispatcher::end_answer(Client& client, uint64_t mark) {
-  finish(client, client.requests.front(), mark, 0, false);
+void Dispatcher::end_answer(Client& client, uint64_t mark, engine::Lsn lsn) {
+  finish(client, client.requests.front(), mark, lsn, false);
   go_on(client);
 }
 

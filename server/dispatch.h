@@ -49,18 +49,18 @@ class Dispatcher {
   void forget(Client& client);
 
   // For a handler that starts something and answers later: the command stays open until answer() is called,
-  // once, on the reactor, with the client it was given.
+  // once, on the reactor, with the client it was given. The answer tells of what was written up to `lsn`.
   void suspend(Client& client);
   template <typename Write>
-  void answer(Client& client, Write write) {
+  void answer(Client& client, Write write, engine::Lsn lsn = 0) {
     if (in_handler_) {  // It was done at once. But the command that started it has to return first.
-      env_.executor.post(engine::Task([this, &client, write] { answer(client, write); }));
+      env_.executor.post(engine::Task([this, &client, write, lsn] { answer(client, write, lsn); }));
       return;
     }
     if (!begin_answer(client)) return;
     const uint64_t mark = client.reply.mark();
     write(client.reply);
-    end_answer(client, mark);
+    end_answer(client, mark, lsn);
   }
 
   // How many connections wait for data, room or an outcome.
@@ -95,7 +95,7 @@ class Dispatcher {
   void go_on(Client& client);
   void drop(Client& client);
   bool begin_answer(Client& client);
-  void end_answer(Client& client, uint64_t mark);
+  void end_answer(Client& client, uint64_t mark, engine::Lsn lsn);
 
   Server& server_;
   engine::Engine& engine_;

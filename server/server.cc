@@ -77,6 +77,8 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
       expiry_census_(engine, env.executor),
       listeners_(loop, *this),
       dispatcher_(*this, engine, env),
+      batches_(engine, env, [this](engine::Batch& batch) { return apply(batch); }),
+      scan_cursors_(env.entropy.next()),
       started_ms_(env.clock.wall_ms()),
       run_id_(random_hex(env.entropy, 40)),
       replication_id_(random_hex(env.entropy, 40)),
@@ -134,6 +136,11 @@ void Server::on_input(Client& client, size_t bytes) {
 
 void Server::on_writable(Client& client) { output_added(client); }
 
+engine::Lsn Server::apply(engine::Batch& batch) {
+  changes_ += batch.operations();
+  return engine_.apply(batch);
+}
+
 void Server::output_added(Client& client) {
   if (client.in_dirty || client.closed()) return;
   client.in_dirty = true;
@@ -183,8 +190,11 @@ void Server::end_turn() {
     send_held();
     // Writers that found no room: now, and not before the loop has looked at its sockets, or they would
     // starve them.
-    if (progressed && dispatcher_.any_parked() && !stopping_) {
-      env_.executor.post(engine::Task([this] { dispatcher_.retry_parked(); }));
+    if (progressed && (dispatcher_.any_parked() || batches_.any_waiting()) && !stopping_) {
+      env_.executor.post(engine::Task([this] {
+        dispatcher_.retry_parked();
+        batches_.retry();
+      }));
     }
   }
   if (stopping_) advance_stop();
@@ -392,6 +402,7 @@ void Server::save(std::function<void(const engine::Status&)> done) {
 void Server::stop(std::function<void(engine::Status)> done) {
   if (stopping_) return;
   stopping_ = true;
+  batches_.stop();
   stopped_ = std::move(done);
   stop_deadline_us_ = env_.clock.monotonic_us() + kStopPatienceUs;
   listeners_.close();

@@ -15,12 +15,14 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "server/batch_runner.h"
 #include "server/clients.h"
 #include "server/databases.h"
 #include "server/dispatch.h"
 #include "server/expiry_census.h"
 #include "server/latency_monitor.h"
 #include "server/listener.h"
+#include "server/scan_cursors.h"
 #include "server/settings.h"
 #include "server/slowlog.h"
 #include "server/stats.h"
@@ -65,6 +67,8 @@ class Server final : public ClientOwner, public ListenerOwner {
   LatencyMonitor& latency() { return latency_; }
   ExpiryCensus& expiry_census() { return expiry_census_; }
   Listeners& listeners() { return listeners_; }
+  BatchRunner& batches() { return batches_; }
+  ScanCursors& scan_cursors() { return scan_cursors_; }  // Threads: any.
 
   // ---- what the dispatcher asks and says
   const CommitPoint& commit() const { return commit_; }
@@ -73,7 +77,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   void output_added(Client& client);           // Is sent at the end of the turn.
   void work_left(Client& client);              // process() is called again, after the others' turn.
   void sync_wanted() { sync_wanted_ = true; }  // Somebody waits for a sync.
-  void changed(uint64_t operations) { changes_ += operations; }
+  engine::Lsn apply(engine::Batch& batch);     // The one place where a batch becomes the newest writes.
   int64_t wall_ms() const { return env_.clock.wall_ms(); }
 
   // ---- effects of commands
@@ -133,6 +137,8 @@ class Server final : public ClientOwner, public ListenerOwner {
   Clients clients_;
   Listeners listeners_;
   Dispatcher dispatcher_;
+  BatchRunner batches_;
+  ScanCursors scan_cursors_;
 
   uv_prepare_t before_wait_{};
   uv_timer_t cron_timer_{};

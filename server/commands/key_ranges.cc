@@ -1,0 +1,144 @@
+// server/commands/key_ranges.cc: KRANGE, KCOUNT and KDELRANGE: keys between two bounds, in the order of their
+// bytes.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/bindings.h"
+#include "server/command.h"
+#include "server/errors.h"
+#include "server/key_walk.h"
+#include "server/long_reply.h"
+#include "server/range_deletion.h"
+#include "server/server.h"
+#include "server/string_value.h"
+#include "server/units.h"
+
+namespace server {
+namespace {
+
+// ---- KRANGE min max [REV] [LIMIT offset count] [TYPE type] [VALUES]
+
+struct RangeOptions {
+  bool reverse = false;
+  bool values = false;
+  int64_t offset = 0;
+  int64_t count = -1;  // Negative: all.
+  std::optional<std::string_view> type;
+};
+
+// From args[3] on. False: the error is written.
+bool parse_range_options(CommandContext& c, RangeOptions* options) {
+  for (size_t i = 3; i < c.args.size(); ++i) {
+    const std::string_view word = c.args[i];
+    const size_t left = c.args.size() - i - 1;
+    if (equals_ignoring_case(word, "rev")) {
+      options->reverse = true;
+    } else if (equals_ignoring_case(word, "values")) {
+      options->values = true;
+    } else if (equals_ignoring_case(word, "limit") && left >= 2) {
+      const auto offset = parse_integer(c.args[i + 1]);
+      const auto count = offset ? parse_integer(c.args[i + 2]) : std::nullopt;
+      if (!count) return c.reply.error(kNotAnInteger), false;
+      options->offset = *offset;
+      options->count = *count;
+      i += 2;
+    } else if (equals_ignoring_case(word, "type") && left >= 1) {
+      options->type = c.args[++i];
+    } else {
+      return c.reply.error(kSyntaxError), false;
+    }
+  }
+  return true;
+}
+
+void reply_value(CommandContext& c, const Header& header) {
+  if (header.type != Type::kString) return c.reply.null();
+  std::string scratch;
+  const std::string_view value = read_string(c.view, header, &scratch);
+  if (value.data() == scratch.data())
+    c.reply.bulk(std::move(scratch));
+  else
+    c.reply.bulk(value);
+}
+
+void krange(CommandContext& c) {
+  RangeOptions options;
+  if (!parse_range_options(c, &options)) return;
+  const auto bounds =
+      options.reverse ? parse_key_bounds(c.args[2], c.args[1]) : parse_key_bounds(c.args[1], c.args[2]);
+  if (!bounds) return c.reply.error(kBadKeyBound);
+  if (options.offset < 0 || options.count == 0) return c.reply.array(0);
+
+  const uint64_t mark = c.reply.mark();
+  const bool pairs = options.values && c.reply.version() == resp::Version::kResp3;
+  const auto open = c.reply.open_array();
+  int64_t to_skip = options.offset;
+  int64_t shown = 0;
+  KeyWalk walk(c.view, c.database, *bounds, options.reverse ? KeyOrder::kFalling : KeyOrder::kRising);
+  while (shown != options.count && walk.next()) {
+    if (walk.expired()) continue;
+    if (options.type && !equals_ignoring_case(*options.type, type_name(walk.header().type))) continue;
+    if (to_skip > 0) {
+      --to_skip;
+      continue;
+    }
+    if (pairs) c.reply.array(2);
+    c.reply.bulk(walk.key());
+    if (options.values) reply_value(c, walk.header());
+    ++shown;
+    if (reply_too_long(c.reply, mark)) return;
+  }
+  c.reply.close(open, static_cast<size_t>(options.values && !pairs ? 2 * shown : shown));
+}
+
+// ---- KCOUNT min max
+
+void kcount(CommandContext& c) {
+  const auto bounds = parse_key_bounds(c.args[1], c.args[2]);
+  if (!bounds) return c.reply.error(kBadKeyBound);
+  int64_t count = 0;
+  KeyWalk walk(c.view, c.database, *bounds, KeyOrder::kRising);
+  while (walk.next()) count += !walk.expired();
+  c.reply.integer(count);
+}
+
+// ---- KDELRANGE min max
+
+// The command stays open until the last step is done.
+void delete_in_steps(CommandContext& c, const KeyBounds& bounds) {
+  Dispatcher& dispatcher = c.server.dispatcher();
+  dispatcher.suspend(c.client);
+  RangeDeletion::start(
+      c.server.batches(), c.server.env().executor, c.database, bounds,
+      [&databases = c.server.databases(), database = c.database] {
+        return databases.number(database).has_value();
+      },
+      [&dispatcher, &client = c.client](const RangeDeletion::Outcome& outcome) {
+        dispatcher.answer(
+            client,
+            [outcome](resp::ReplyWriter& reply) {
+              if (outcome.status.ok()) return reply.integer(outcome.deleted);
+              reply.error("ERR KDELRANGE stopped after " + std::to_string(outcome.deleted) +
+                          " keys: " + outcome.status.message());
+            },
+            outcome.end);
+      });
+}
+
+void kdelrange(CommandContext& c) {
+  const auto bounds = parse_key_bounds(c.args[1], c.args[2]);
+  if (!bounds) return c.reply.error(kBadKeyBound);
+  const auto found = RangeDeletion::find(c.view, c.database, *bounds);
+  if (found.more) return delete_in_steps(c, RangeDeletion::ending_at_last_key(c.view, c.database, *bounds));
+  RangeDeletion::erase(c.view, c.database, found);
+  c.reply.integer(static_cast<int64_t>(found.keys.size()));
+}
+
+constexpr Binding kBindings[] = {{"krange", &krange}, {"kcount", &kcount}, {"kdelrange", &kdelrange}};
+
+}  // namespace
+
+void bind_key_range_commands(CommandTable& table) { table.bind(kBindings); }
+
+}  // namespace server
