@@ -78,6 +78,9 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
       listeners_(loop, *this),
       dispatcher_(*this, engine, env),
       batches_(engine, env, [this](engine::Batch& batch) { return apply(batch); }),
+      expiry_cron_(engine, env, batches_,
+                   {[this](ObjectId object) { return databases_.number(object); },
+                    [this](uint32_t database, std::string_view key) { key_expired(database, key); }}),
       scan_cursors_(env.entropy.next()),
       started_ms_(env.clock.wall_ms()),
       run_id_(random_hex(env.entropy, 40)),
@@ -100,6 +103,7 @@ engine::Status Server::start() {
   if (auto status = databases_.open(engine_, static_cast<uint32_t>(settings().databases)); !status.ok())
     return status;
   engine_.on_progress([this] { progressed_ = true; });
+  on_expired_met = [this](const std::vector<View::Expired>& keys) { expiry_cron_.met(keys); };
   frame_ = engine_.end();
   commit_ = {engine_.written(), engine_.synced(), env_.clock.monotonic_us()};
 
@@ -140,6 +144,8 @@ engine::Lsn Server::apply(engine::Batch& batch) {
   changes_ += batch.operations();
   return engine_.apply(batch);
 }
+
+void Server::key_expired(uint32_t, std::string_view) { ++stats_.expired_keys; }
 
 void Server::output_added(Client& client) {
   if (client.in_dirty || client.closed()) return;
@@ -315,6 +321,7 @@ void Server::cron() {
   if (engine_stopping_) return;
   ++cron_runs_;
   engine_.tick();
+  expiry_cron_.tick(active_expire);
   const int64_t now_ms = wall_ms();
   const uint64_t now_us = env_.clock.monotonic_us();
   if (pause.until_ms != 0 && now_ms >= pause.until_ms) end_pause();
@@ -402,6 +409,7 @@ void Server::save(std::function<void(const engine::Status&)> done) {
 void Server::stop(std::function<void(engine::Status)> done) {
   if (stopping_) return;
   stopping_ = true;
+  expiry_cron_.stop();
   batches_.stop();
   stopped_ = std::move(done);
   stop_deadline_us_ = env_.clock.monotonic_us() + kStopPatienceUs;

@@ -20,6 +20,7 @@
 #include "server/databases.h"
 #include "server/dispatch.h"
 #include "server/expiry_census.h"
+#include "server/expiry_cron.h"
 #include "server/latency_monitor.h"
 #include "server/listener.h"
 #include "server/scan_cursors.h"
@@ -78,13 +79,15 @@ class Server final : public ClientOwner, public ListenerOwner {
   void work_left(Client& client);              // process() is called again, after the others' turn.
   void sync_wanted() { sync_wanted_ = true; }  // Somebody waits for a sync.
   engine::Lsn apply(engine::Batch& batch);     // The one place where a batch becomes the newest writes.
+  // An expired key has been reclaimed. Called once for each, when the deletion has been applied.
+  void key_expired(uint32_t database, std::string_view user_key);
   int64_t wall_ms() const { return env_.clock.wall_ms(); }
 
   // ---- effects of commands
   Pause pause;
   bool active_expire = true;  // Whether expired keys are reclaimed before anybody asks for them.
   void end_pause();
-  // Keys that commands met expired and still there, for whoever reclaims them. May be empty.
+  // Keys that commands met expired and still there: given to expiry_cron_. May be empty.
   std::function<void(const std::vector<View::Expired>&)> on_expired_met;
   std::vector<Client*>& monitors() { return monitors_; }
   // Flushes all to tables; LASTSAVE moves when it went well.
@@ -138,6 +141,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Listeners listeners_;
   Dispatcher dispatcher_;
   BatchRunner batches_;
+  ExpiryCron expiry_cron_;
   ScanCursors scan_cursors_;
 
   uv_prepare_t before_wait_{};
