@@ -7,6 +7,7 @@
 #include "engine/file_names.h"
 #include "engine/loser_tree.h"
 #include "engine/record.h"
+#include "engine/table_read_back.h"
 
 namespace engine {
 namespace {
@@ -127,9 +128,11 @@ struct MergeJob::Impl {
         keep_alive(std::move(kept)),
         tree(std::move(inputs)),
         below(options.below, options.below_level),
-        output(env.files, options, std::move(next_number)) {}
+        output(env.files, options, std::move(next_number)),
+        files(env.files) {}
 
   Status run(uint64_t bytes);
+  Status read_back(uint64_t bytes);
   Status merge_key();
   Status emit(std::string_view key, std::string_view value, uint8_t flags);
   void step();
@@ -145,6 +148,10 @@ struct MergeJob::Impl {
   Below below;
   Output output;
   MergeResult result;
+  FileSystem& files;
+  std::unique_ptr<TableReadBack> reading_back;
+  size_t read_back_tables = 0;  // So many of the result are known to be on the disk as they were written.
+  bool written = false;
   uint64_t read_bytes = 0;  // In this slice.
   bool started = false;
   bool over = false;  // Finished, failed or discarded.
@@ -219,6 +226,7 @@ Status MergeJob::Impl::merge_key() {
 
 Status MergeJob::Impl::run(uint64_t bytes) {
   using State = Iterator::State;
+  if (written) return read_back(bytes);
   read_bytes = 0;
   if (!started) {
     started = true;
@@ -234,7 +242,20 @@ Status MergeJob::Impl::run(uint64_t bytes) {
   if (Status s = output.finish(); !s.ok()) return s;
   result.tables = std::move(output.tables());
   for (const TableMeta& table : result.tables) result.written_bytes += table.file_bytes;
-  finished = over = true;
+  written = true;
+  finished = over = result.tables.empty();
+  return {};
+}
+
+Status MergeJob::Impl::read_back(uint64_t bytes) {
+  const TableMeta& table = result.tables[read_back_tables];
+  if (!reading_back)
+    reading_back = std::make_unique<TableReadBack>(files, table_path(options.directory, table.number), table);
+  Result<bool> whole = reading_back->step(bytes);
+  if (!whole.ok()) return whole.status();
+  if (!*whole) return {};
+  reading_back.reset();
+  finished = over = ++read_back_tables == result.tables.size();
   return {};
 }
 

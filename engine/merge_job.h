@@ -42,7 +42,7 @@ struct MergeOptions {
 };
 
 struct MergeResult {
-  std::vector<TableMeta> tables;             // Synced; the directory is synced too.
+  std::vector<TableMeta> tables;             // Synced and read back; the directory is synced too.
   std::map<ObjectId, int64_t> count_deltas;  // None is zero.
   std::vector<Reference> kills;              // Perhaps some twice.
   uint64_t read_records = 0, written_records = 0, written_bytes = 0;
