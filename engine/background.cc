@@ -13,7 +13,9 @@ namespace {
 
 constexpr uint64_t kFlushSliceBytes = 1 << 20;
 constexpr uint64_t kCompactionSliceBytes = 256 << 10;
-constexpr uint64_t kRetryUs = 1'000'000;
+constexpr uint64_t kRetryUs = 1'000'000;  // The first wait; each is twice the last.
+constexpr uint64_t kRetryMaxUs = 64'000'000;
+constexpr uint64_t kShunUs = 600'000'000;
 constexpr uint64_t kCompactionReadAheadBytes = 256 << 10;
 constexpr size_t kForgetAtOnce = 4096;
 // Writers' replies are held a little once so many sublevels wait in L0, and at most this long.
@@ -29,8 +31,21 @@ struct EngineImpl::Merge {
   std::shared_ptr<MemtableState> memtable;  // A flush.
   CompactionPlan plan;                      // A compaction.
   uint64_t born = 0;                        // next_table_ when it began.
+  bool manual = false;                      // A compaction that the front of manual_ asked for.
   Status status;
 };
+
+void EngineImpl::Trouble::failed(const Status& why, uint64_t now_us) {
+  status = why;
+  wait_us = std::clamp(2 * wait_us, kRetryUs, kRetryMaxUs);
+  retry_at_us = now_us + wait_us;
+}
+
+const Status& EngineImpl::background_error() const {
+  if (!flush_trouble_.status.ok()) return flush_trouble_.status;
+  if (!compaction_trouble_.status.ok() || shunned_.empty()) return compaction_trouble_.status;
+  return shunned_.back().status;
+}
 
 TableOptions EngineImpl::table_options() const {
   TableOptions table;
@@ -53,10 +68,17 @@ void EngineImpl::schedule() {
   if (stopping_) return;
   if (!flush_waiters_.empty() && frozen_.empty() && active_->table->records() > 0) freeze();
   update_delay();
-  if (env_.clock.monotonic_us() < retry_at_us_) return;
-  if (!installs_.empty() && !install_running_) start_install();
-  if (!flush_running_ && !frozen_.empty()) start_flush();
-  if (!compaction_running_) start_compaction();
+  const uint64_t now = env_.clock.monotonic_us();
+  std::erase_if(shunned_, [&](const Shunned& shunned) {
+    if (now < shunned.until_us) return false;
+    for (const TableRef& table : shunned.tables) busy_.erase(table->meta().number);
+    return true;
+  });
+  if (now >= flush_trouble_.retry_at_us) {
+    if (!installs_.empty() && !install_running_) start_install();
+    if (!flush_running_ && !frozen_.empty()) start_flush();
+  }
+  if (now >= compaction_trouble_.retry_at_us && !compaction_running_) start_compaction();
 }
 
 void EngineImpl::start_flush() {
@@ -90,17 +112,20 @@ void EngineImpl::start_compaction() {
   while (!manual_.empty() && flushed_ >= manual_.front().flush_through) {
     plan = pick_manual(*version_, tuning(), busy_, manual_.front().begin, manual_.front().end_inclusive);
     if (plan) break;
-    auto finished = std::move(manual_.front());
-    manual_.pop_front();
-    finished.done({});
+    end_manual(damage_within(manual_.front().begin, manual_.front().end_inclusive));
   }
+  const bool manual = plan.has_value();
   if (!plan) plan = pick_compaction(*version_, tuning(), busy_, usable.get(), schema_);
-  if (!plan) return;
+  if (!plan) {
+    compaction_trouble_.over();  // What failed is not wanted any more.
+    return;
+  }
   for (const TableRef& table : plan->upper) busy_.insert(table->meta().number);
   for (const TableRef& table : plan->lower) busy_.insert(table->meta().number);
 
   auto merge = std::make_shared<Merge>();
   merge->plan = std::move(*plan);
+  merge->manual = manual;
   merge->born = next_table_;
   compaction_running_ = merge;
   if (merge->plan.trivial_move || merge->plan.only_drop) {
@@ -159,22 +184,46 @@ void EngineImpl::run_merge(std::shared_ptr<Merge> merge) {
 }
 
 void EngineImpl::merge_failed(const std::shared_ptr<Merge>& merge, const Status& status) {
-  background_error_ = status;
-  retry_at_us_ = env_.clock.monotonic_us() + kRetryUs;
   if (merge->memtable) {
     flush_running_ = nullptr;
+    flush_trouble_.failed(status, env_.clock.monotonic_us());
   } else {
-    for (const auto* tables : {&merge->plan.upper, &merge->plan.lower})
-      for (const TableRef& table : *tables) busy_.erase(table->meta().number);
     compaction_running_ = nullptr;
-    if (!manual_.empty()) {
-      auto failed = std::move(manual_.front());
-      manual_.pop_front();
-      failed.done(status);
+    if (status.code() == Code::kCorruption) {
+      shun(merge->plan, status);
+    } else {
+      for (const auto* tables : {&merge->plan.upper, &merge->plan.lower})
+        for (const TableRef& table : *tables) busy_.erase(table->meta().number);
+      compaction_trouble_.failed(status, env_.clock.monotonic_us());
     }
+    if (merge->manual) end_manual(status);
   }
   if (status.code() == Code::kNoSpace) enter_full(status);
   notify();
+}
+
+// Other tables of the plan may be whole, but which one is not only the sentence knows.
+void EngineImpl::shun(const CompactionPlan& plan, const Status& status) {
+  Shunned shunned{plan.upper, status, env_.clock.monotonic_us() + kShunUs};
+  shunned.tables.insert(shunned.tables.end(), plan.lower.begin(), plan.lower.end());
+  shunned_.push_back(std::move(shunned));
+}
+
+Status EngineImpl::damage_within(std::string_view begin, std::string_view end_inclusive) const {
+  for (const Shunned& shunned : shunned_) {
+    for (const TableRef& table : shunned.tables) {
+      if (table->meta().largest >= begin &&
+          (end_inclusive.empty() || table->meta().smallest <= end_inclusive))
+        return shunned.status;
+    }
+  }
+  return {};
+}
+
+// Its owner is told when this turn is over: it may ask for more at once.
+void EngineImpl::end_manual(const Status& status) {
+  env_.executor.post([done = std::move(manual_.front().done), status] { done(status); });
+  manual_.pop_front();
 }
 
 void EngineImpl::merge_finished(const std::shared_ptr<Merge>& merge) {
@@ -212,7 +261,10 @@ void EngineImpl::merge_finished(const std::shared_ptr<Merge>& merge) {
   }
   change.done = [this, merge, removed = std::move(removed),
                  deltas = std::move(result.count_deltas)](Status status) {
-    if (!status.ok()) return;  // Only when stopping; the log and the old tables still have everything.
+    if (!status.ok()) {  // The log and the old tables still have everything.
+      if (!stopping_) merge_failed(merge, status);
+      return;
+    }
     for (const auto& [owner, delta] : deltas)
       if (!dead_.is_dead(owner)) counts_[owner] += delta;
     note_removed(removed);
@@ -227,8 +279,9 @@ void EngineImpl::merge_finished(const std::shared_ptr<Merge>& merge) {
       for (const auto* tables : {&merge->plan.upper, &merge->plan.lower})
         for (const TableRef& table : *tables) busy_.erase(table->meta().number);
       compaction_running_ = nullptr;
+      compaction_trouble_.over();
     }
-    background_error_ = {};
+    flush_trouble_.over();
   };
   install(std::move(change));
 }
@@ -256,6 +309,7 @@ void EngineImpl::start_install() {
   struct Outcome {
     Status status;
     TableMap opened;
+    bool outputs_bad = false;
   };
   auto outcome = std::make_shared<Outcome>();
   ++jobs_;
@@ -266,6 +320,7 @@ void EngineImpl::start_install() {
           auto table = Table::open(env_.files, table_path(options_.directory, meta.number), meta, hash_seed_);
           if (!table.ok()) {
             outcome->status = table.status();
+            outcome->outputs_bad = table.status().code() == Code::kCorruption;
             return;
           }
           outcome->opened[meta.number] = std::move(table).value();
@@ -278,21 +333,33 @@ void EngineImpl::start_install() {
           version_ = apply_edit(*version_, installs_.front().edit, outcome->opened);
           for (const auto& [number, table] : outcome->opened) filters_and_indexes_ += table->memory_bytes();
         }
-        installed(outcome->status);
+        // Whoever made them is to make them again, so this is not the inputs' damage.
+        if (outcome->outputs_bad) outcome->status = Status(Code::kIoError, outcome->status.message());
+        installed(outcome->status, outcome->outputs_bad);
       });
 }
 
-void EngineImpl::installed(Status status) {
+void EngineImpl::installed(const Status& status, bool give_up) {
   install_running_ = false;
-  if (!status.ok() && !stopping_) {
+  if (!status.ok() && !stopping_ && !give_up) {
     // The change stays first in the queue and is tried again (the manifest begins a new file then): its
     // tables are whole and its inputs still there.
-    background_error_ = status;
-    retry_at_us_ = env_.clock.monotonic_us() + kRetryUs;
+    flush_trouble_.failed(status, env_.clock.monotonic_us());
     if (status.code() == Code::kNoSpace) enter_full(status);
   } else {
     Install change = std::move(installs_.front());
     installs_.pop_front();
+    if (give_up && !stopping_) {
+      // Its tables are not what was written, and no edit names them: they are made again.
+      std::vector<std::string> paths;
+      for (const TableMeta& meta : change.outputs) {
+        born_.erase(meta.number);
+        paths.push_back(table_path(options_.directory, meta.number));
+      }
+      remove_files(std::move(paths));
+      forgotten_counts_.insert(forgotten_counts_.end(), change.edit.forgotten_counts.begin(),
+                               change.edit.forgotten_counts.end());
+    }
     if (change.done) change.done(status);
     remove_obsolete();
     if (!installs_.empty() && !stopping_) start_install();
@@ -318,6 +385,10 @@ void EngineImpl::remove_obsolete() {
     paths.push_back(table_path(options_.directory, obsolete.number));
     return true;
   });
+  remove_files(std::move(paths));
+}
+
+void EngineImpl::remove_files(std::vector<std::string> paths) {
   if (paths.empty()) return;
   ++jobs_;
   env_.executor.submit(
@@ -335,11 +406,19 @@ void EngineImpl::remove_obsolete() {
 void EngineImpl::forget_dead() {
   if (dead_.count() == 0) return;
   const auto usable = dead_.usable(log_->synced());
+  // A number of its own tells merges that began before, and may have carried an id's records over, from those
+  // after.
+  uint64_t now = 0;
   size_t looked_at = 0;
   for (const ObjectId id : dead_.ids()) {
     if (!usable->contains(id)) continue;
-    const auto [since, fresh] = dead_since_.try_emplace(id, DeadSince{next_table_.load(), log_->end()});
-    if (fresh || flushed_ < since->second.flush_through) continue;
+    const auto since = dead_since_.find(id);
+    if (since == dead_since_.end()) {
+      if (now == 0) now = next_table_.fetch_add(1) + 1;
+      dead_since_.emplace(id, DeadSince{now, log_->end()});
+      continue;
+    }
+    if (flushed_ < since->second.flush_through) continue;
     if (++looked_at > kForgetAtOnce) break;
     bool held = false;
     for (const KeyRange& range : schema_.ranges(id)) {
@@ -379,12 +458,8 @@ void EngineImpl::flush(std::function<void(Status)> done) {
 void EngineImpl::compact(std::string begin, std::string end_inclusive, std::function<void(Status)> done) {
   const Lsn through = active_->table->records() == 0 && frozen_.empty() ? flushed_ : log_->end();
   manual_.push_back({std::move(begin), std::move(end_inclusive), std::move(done), through});
-  flush([this](Status status) {
-    if (!status.ok() && !manual_.empty()) {
-      auto failed = std::move(manual_.front());
-      manual_.pop_front();
-      failed.done(status);
-    }
+  flush([this, through](Status status) {
+    if (!status.ok() && !manual_.empty() && manual_.front().flush_through == through) end_manual(status);
     schedule();
   });
 }
@@ -393,7 +468,7 @@ void EngineImpl::check_waiters() {
   // Whoever waits for a flush, or for the end.
   std::vector<FlushWaiter> ready;
   std::erase_if(flush_waiters_, [&](FlushWaiter& waiter) {
-    const bool over = flushed_ >= waiter.through || stopping_ || !background_error_.ok();
+    const bool over = flushed_ >= waiter.through || stopping_ || !flush_trouble_.status.ok();
     if (over) ready.push_back(std::move(waiter));
     return over;
   });
@@ -401,8 +476,8 @@ void EngineImpl::check_waiters() {
     if (flushed_ >= waiter.through)
       waiter.done({});
     else
-      waiter.done(background_error_.ok() ? Status(Code::kInvalid, "the engine is stopping")
-                                         : background_error_);
+      waiter.done(flush_trouble_.status.ok() ? Status(Code::kInvalid, "the engine is stopping")
+                                             : flush_trouble_.status);
   }
   if (!stopping_ || jobs_ > 0 || !fetcher_.idle() || !stopped_) return;
   for (ManualCompaction& manual : manual_) manual.done(Status(Code::kInvalid, "the engine is stopping"));

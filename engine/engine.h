@@ -92,6 +92,7 @@ struct EngineStats {
   uint64_t disk_bytes = 0, live_bytes = 0;
   Log::Stats log;
   Lsn flushed = 0;
+  std::string background_error;  // Why flushes or compactions do not get on; empty if they do.
 };
 
 class Engine {

@@ -117,6 +117,7 @@ class EngineImpl final : public Engine {
   void check_disk();
   void enter_full(const Status& why);
   void leave_full();
+  Status take_reserve();
 
   // ---- background
   void schedule();
@@ -125,15 +126,21 @@ class EngineImpl final : public Engine {
   void run_merge(std::shared_ptr<Merge> merge);
   void merge_finished(const std::shared_ptr<Merge>& merge);
   void merge_failed(const std::shared_ptr<Merge>& merge, const Status& status);
+  void shun(const CompactionPlan& plan, const Status& status);
+  Status damage_within(std::string_view begin, std::string_view end_inclusive) const;
+  void end_manual(const Status& status);
+  void remove_files(std::vector<std::string> paths);
   void install_plan_without_merge(CompactionPlan plan);
   void install(Install install);
   void start_install();
-  void installed(Status status);
+  void installed(const Status& status, bool give_up);
   void note_removed(const std::vector<TableRef>& tables);
   void remove_obsolete();
   void forget_dead();
   void check_waiters();
   void update_delay();
+  // Why background work does not get on; OK if it does.
+  const Status& background_error() const;
   void notify() {
     if (listener_) listener_();
   }
@@ -203,8 +210,22 @@ class EngineImpl final : public Engine {
 
   std::function<void()> listener_;
   Status refusal_;
-  Status background_error_;   // Why the last flush or compaction failed.
-  uint64_t retry_at_us_ = 0;  // No new flush or compaction before this.
+  // Work that failed is tried again, after waits that grow.
+  struct Trouble {
+    Status status;  // Of the last attempt.
+    uint64_t retry_at_us = 0, wait_us = 0;
+    void failed(const Status& why, uint64_t now_us);
+    void over() { *this = {}; }
+  };
+  Trouble flush_trouble_;  // Flushes, and changes of the manifest.
+  Trouble compaction_trouble_;
+  // What a compaction could not read is left alone for a while, and all else goes on.
+  struct Shunned {
+    std::vector<TableRef> tables;  // In busy_ as long.
+    Status status;
+    uint64_t until_us;
+  };
+  std::vector<Shunned> shunned_;
   bool full_ = false;
   bool reserve_held_ = false;
   uint64_t next_disk_check_us_ = 0;

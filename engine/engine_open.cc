@@ -98,8 +98,7 @@ Status EngineImpl::recover(LogRecovery* recovery) {
   reserve_held_ = had_reserve.ok() && had_reserve.value();
   if (!reserve_held_) {
     full_ =
-        true;  // leave_full() takes the reserve, and if there is no room for it the disk is as good as full.
-    refusal_ = Status(Code::kNoSpace, "no room on the disk that holds " + options_.directory);
+        true;  // Until leave_full() has taken the reserve: with no room for it the disk is as good as full.
     leave_full();
   }
   divide_memory();

@@ -94,7 +94,12 @@ Lookup EngineImpl::get(std::string_view key, ReadContext& context) {
 
 void EngineImpl::prefetch(std::string_view key) { index_->prefetch(hash_key(key, hash_seed_)); }
 
-void EngineImpl::fetch(ReadContext& context, Task done) { fetcher_.fetch(context, std::move(done)); }
+void EngineImpl::fetch(ReadContext& context, Task done) {
+  fetcher_.fetch(context, [this, done = std::move(done)]() mutable {
+    done();
+    if (stopping_) check_waiters();  // This may have been what stop() waits for.
+  });
+}
 
 namespace {
 

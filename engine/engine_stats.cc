@@ -59,6 +59,7 @@ EngineStats EngineImpl::stats() const {
   stats.dead_objects = dead_.count();
   stats.snapshots = last_snapshot_.expired() ? 0 : 1;
   stats.flushed = flushed_;
+  stats.background_error = background_error().message();
   return stats;
 }
 
@@ -72,6 +73,8 @@ std::string EngineImpl::describe() const {
   std::string text =
       fmt::format("memtable {} bytes, {} records; {} frozen; flushed through LSN {} of {}\n",
                   active_->table->bytes(), active_->table->records(), frozen_.size(), flushed_, log_->end());
+  if (!background_error().ok())
+    text += fmt::format("background work fails: {}\n", background_error().message());
   const auto printable = [](std::string_view key) {
     std::string out;
     for (const char c : key.substr(0, 32)) {

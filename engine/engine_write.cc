@@ -29,8 +29,10 @@ Engine::Admission EngineImpl::admission(uint64_t batch_bytes, bool erasing) {
   }
   if (active_->table->bytes() >= 2 * options_.memtable_bytes)
       [[unlikely]] {  // end_turn() could not freeze it.
-    if (!background_error_.ok() && !erasing) {
-      refusal_ = background_error_;
+    // Erasing is let a little further, for it is to make room; but nobody is to wait for what does not come.
+    if (!flush_trouble_.status.ok()) {
+      if (erasing && active_->table->bytes() < 3 * options_.memtable_bytes) return Admission::kOpen;
+      refusal_ = flush_trouble_.status;
       return Admission::kRefused;
     }
     ++stalls_;
@@ -213,7 +215,7 @@ void EngineImpl::tick() {
 }
 
 void EngineImpl::check_disk() {
-  if (options_.reserve_bytes == 0) return;
+  if (options_.reserve_bytes == 0 && !full_) return;
   const auto free = env_.files.free_bytes(options_.directory);
   if (!free.ok()) return;
   if (!full_) {
@@ -223,8 +225,10 @@ void EngineImpl::check_disk() {
       enter_full(Status(Code::kNoSpace, "the disk that holds " + options_.directory + " is full"));
     return;
   }
-  // Some hysteresis: the reserve must fit, and as much again.
-  if (free.value() >= 2 * options_.reserve_bytes) leave_full();
+  if (reserve_held_ && env_.files.remove(path("RESERVE")).ok()) reserve_held_ = false;
+  // Some hysteresis: the reserve must fit, and as much again; at the least what the next turns will ask for.
+  const uint64_t soon = options_.log_segment_bytes + 2 * options_.memtable_bytes;
+  if (free.value() >= std::max(2 * options_.reserve_bytes, soon)) leave_full();
 }
 
 void EngineImpl::enter_full(const Status& why) {
@@ -235,20 +239,28 @@ void EngineImpl::enter_full(const Status& why) {
   notify();
 }
 
+Status EngineImpl::take_reserve() {
+  if (reserve_held_ || options_.reserve_bytes == 0) return {};
+  (void)env_.files.remove(path("RESERVE")).ok();  // Perhaps half made.
+  auto reserve = env_.files.open(path("RESERVE"), OpenMode::kCreate);
+  if (!reserve.ok()) return reserve.status();
+  if (Status s = reserve.value()->allocate(0, options_.reserve_bytes); !s.ok()) {
+    (void)env_.files.remove(path("RESERVE")).ok();
+    return s;
+  }
+  reserve_held_ = true;
+  return {};
+}
+
 void EngineImpl::leave_full() {
-  if (!reserve_held_ && options_.reserve_bytes > 0) {
-    auto reserve = env_.files.open(path("RESERVE"), OpenMode::kCreate);
-    if (!reserve.ok()) return;
-    if (!reserve.value()->allocate(0, options_.reserve_bytes).ok()) {
-      (void)env_.files.remove(path("RESERVE")).ok();
-      return;
-    }
-    reserve_held_ = true;
+  if (Status s = take_reserve(); !s.ok()) {
+    refusal_ = s;
+    return;
   }
   full_ = false;
   refusal_ = {};
-  background_error_ = {};
-  retry_at_us_ = 0;
+  flush_trouble_.over();
+  compaction_trouble_.over();
   notify();
 }
 

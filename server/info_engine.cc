@@ -77,6 +77,7 @@ void info_engine(Server& server, InfoText& out) {
   out.field("engine_dead_objects", s.dead_objects);
   out.field("engine_snapshots", s.snapshots);
 
+  out.field("engine_background_error", s.background_error);
   out.field("engine_lsn", server.engine().end());
   out.field("engine_lsn_written", server.engine().written());
   out.field("engine_lsn_synced", server.engine().synced());

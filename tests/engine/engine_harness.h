@@ -71,6 +71,8 @@ struct Model {
 
 // Thrown by a Store whose disk has lost its power, wherever a test happens to be.
 struct PowerCut {};
+// Thrown by a Store whose engine admits no writes; engine().refusal() says why. Nothing was written.
+struct Refused {};
 
 // Drives one engine through its life on one simulated disk.
 class Store {
@@ -141,10 +143,7 @@ class Store {
       if (disk().power_is_cut()) throw PowerCut{};
       const auto admission = engine_->admission(128 << 10, false);
       if (admission == Engine::Admission::kOpen) return true;
-      if (admission == Engine::Admission::kRefused) {
-        MESSAGE(engine_->refusal().message());
-        return false;
-      }
+      if (admission == Engine::Admission::kRefused) return false;
       turn();
       world_->executor.run_one();
     }
@@ -205,7 +204,7 @@ class Store {
   std::string header(int n, const std::string& name) { return "H" + id_bytes(database(n).id) + name; }
   Lsn apply(Batch& batch) {
     // Reading may have let other things happen since the command was admitted.
-    if (!admit()) throw PowerCut{};
+    if (!admit()) throw Refused{};
     const Lsn lsn = engine_->apply(batch);
     batch.clear();
     return lsn;
@@ -232,17 +231,17 @@ class Store {
     return model;
   }
 
-  static void drop_empty(Model* model) {
-    std::erase_if(model->databases, [](const auto& database) { return database.second.empty(); });
-  }
-
- private:
   void fetch(ReadContext& context) {
     bool done = false;
     engine_->fetch(context, [&] { done = true; });
     while (!done) REQUIRE(world_->executor.run_one());
   }
 
+  static void drop_empty(Model* model) {
+    std::erase_if(model->databases, [](const auto& database) { return database.second.empty(); });
+  }
+
+ private:
   TestSchema schema_;
   std::unique_ptr<SimWorld> world_;
   EngineOptions options_;
