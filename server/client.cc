@@ -63,9 +63,16 @@ void Client::read_on(bool wanted) {
   update_poll();
 }
 
+void Client::watch_for_end(bool wanted) {
+  if (watch_for_end_ == wanted || closed_) return;
+  watch_for_end_ = wanted;
+  update_poll();
+}
+
 void Client::update_poll() {
   if (closed_) return;
-  const int events = (want_read_ ? UV_READABLE : 0) | (want_write_ ? UV_WRITABLE : 0);
+  const int events =
+      (want_read_ ? UV_READABLE : 0) | (want_write_ ? UV_WRITABLE : 0) | (watch_for_end_ ? UV_DISCONNECT : 0);
   if (events == polled_events_) return;
   polled_events_ = events;
   if (events == 0) {
@@ -79,6 +86,7 @@ void Client::update_poll() {
 
 void Client::on_poll(int status, int events) {
   if (status < 0) return close();
+  if ((events & UV_DISCONNECT) && watch_for_end_) return close();
   if (events & UV_WRITABLE) {
     want_write_ = false;
     update_poll();

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/engine.h"
@@ -50,6 +51,7 @@ struct Waiting {
     kWorker,     // Its own run on a worker.
     kAdmission,  // Room for its writes.
     kPause,      // The end of CLIENT PAUSE.
+    kKey,        // A key to hold something for it (server/blocking.h).
     kOutcome,    // Something that its handler started and that will answer (SAVE, COMPACT).
   };
   For what = For::kBlocks;
@@ -59,6 +61,8 @@ struct Waiting {
   uint64_t random_seed = 0;
   uint64_t started_us = 0;
   uint32_t runs = 0;
+  bool blocked = false;                  // It has waited for a key, and may do so again.
+  std::optional<std::string> ready_key;  // What this run is about.
 };
 
 class Client {
@@ -82,6 +86,8 @@ class Client {
 
   // ---- the socket
   void read_on(bool wanted);  // Whether on_input() is wanted.
+  // Whether it closes when the peer says no more although nothing is read: while a command waits for a key.
+  void watch_for_end(bool wanted);
   enum class Sent : uint8_t { kAll, kSome, kGone };
   // Writes what the gate lets out; asks libuv to be called when the socket takes more.
   Sent send(const CommitPoint& commit);
@@ -123,6 +129,7 @@ class Client {
   int polled_events_ = 0;
   bool want_read_ = false;
   bool want_write_ = false;
+  bool watch_for_end_ = false;
   bool close_after_reply_ = false;
   bool closed_ = false;
   bool handle_closed_ = false;

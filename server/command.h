@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -16,6 +17,7 @@ namespace server {
 
 class Server;
 class Client;
+struct BlockRequest;
 
 struct CommandContext {
   std::span<const std::string_view> args;  // args[0] is the command's name (and args[1] a subcommand's).
@@ -29,6 +31,11 @@ struct CommandContext {
   ObjectId database = engine::kNoObject;       // The object whose headers it holds.
   uint64_t random_seed = 0;                    // The same in every run of this command.
   const engine::Snapshot* snapshot = nullptr;  // On a worker: what the view reads.
+
+  // For commands that wait for keys (server/blocking.h). Where to say so; null: it must not wait (MULTI,
+  // scripts).
+  BlockRequest* block = nullptr;
+  std::optional<std::string_view> ready_key = std::nullopt;  // It waited, and this key has been written.
 
   // Set by handlers.
   engine::Lsn seen = 0;  // The reply shows what was written up to here, besides what view.seen() says.

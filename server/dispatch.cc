@@ -193,6 +193,7 @@ engine::Engine::Admission Dispatcher::admit(const Command& command, size_t bytes
 }
 
 void Dispatcher::reject(Client& client, const Command* command, std::string_view error) {
+  if (client.waiting && client.waiting->blocked) server_.blocking().remove(client.id);
   const uint64_t mark = client.reply.mark();
   client.reply.error(error);
   Stats& stats = server_.stats();
@@ -242,6 +243,9 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
   context.database_number = client.session.database;
   context.database = server_.databases().object(client.session.database);
   context.random_seed = seed;
+  context.block = &block_;
+  block_ = {};
+  bool key_absent = false;  // Of the key that a waiter was woken for.
 
   const auto take_back = [&] {
     client.reply.rollback(mark);
@@ -262,7 +266,14 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
 
   in_handler_ = true;
   try {
-    command.handler(context);
+    if (waiting && waiting->ready_key) [[unlikely]] {
+      context.ready_key = *waiting->ready_key;
+      const auto header = view.header(context.database, *waiting->ready_key);
+      key_absent = !header;
+      // Something of another type: it waits on, rather than fail.
+      block_.wanted = !header || header->type != server_.blocking().wanted_type(client.id);
+    }
+    if (!block_.wanted) command.handler(context);
     in_handler_ = false;
   } catch (const ColdRead&) {
     in_handler_ = false;
@@ -290,6 +301,12 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
   }
 
   if (client.waiting && client.waiting->what == Waiting::For::kOutcome) return Ran::kWaits;
+  if (block_.wanted) [[unlikely]] {
+    INVARIANT(batch_.empty());
+    take_back();
+    block(client, key_absent);
+    return Ran::kWaits;
+  }
   engine::Lsn lsn = std::max(view.seen(), context.seen);
   const bool wrote = !batch_.empty();
   if (wrote) {
@@ -307,13 +324,20 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
     }
     lsn = std::max(lsn, server_.apply(batch_));  // D2
     if (context.databases_changed) server_.databases().refresh(batch_);
+    if (server_.blocking().size() > 0) [[unlikely]] {
+      server_.blocking().applied(batch_, server_.databases());
+      if (context.databases_changed) server_.blocking().databases_changed();
+    }
   }
   if (!view.expired().empty() && server_.on_expired_met) server_.on_expired_met(view.expired());
   finish(client, request, mark, lsn, wrote);
+  if (server_.blocking().any_ready()) [[unlikely]]
+    serve_blocked();
   return Ran::kDone;
 }
 
 void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, engine::Lsn lsn, bool wrote) {
+  if (client.waiting && client.waiting->blocked) server_.blocking().remove(client.id);
   const uint64_t started_us = client.waiting ? client.waiting->started_us : now_us_;
   const uint64_t ended_us = env_.clock.monotonic_us();
   std::array<char, 48> beginning;
@@ -405,6 +429,11 @@ void Dispatcher::retry_parked() {
 
 void Dispatcher::forget(Client& client) {
   std::erase(parked_, &client);
+  if (client.waiting && client.waiting->blocked) {
+    server_.blocking().remove(client.id);
+    // It may have been running for a key that others wait for.
+    if (server_.blocking().any_ready()) env_.executor.post(engine::Task([this] { serve_blocked(); }));
+  }
   if (client.waiting && !client.waiting->in_flight) {
     client.waiting.reset();
     --waiting_;
@@ -481,23 +510,100 @@ void Dispatcher::rerun(Client& client) {
   turn_us_ = now_us_ = env_.clock.monotonic_us();
   turn_ms_ = env_.clock.wall_ms();
   if (execute(client, client.requests.front()) == Ran::kDone) go_on(client);
+  if (server_.blocking().any_ready()) serve_blocked();
 }
 
 // The command that waited is answered: on with what was sent after it.
 void Dispatcher::go_on(Client& client) {
-  client.waiting.reset();
-  --waiting_;
+  end_wait(client);
   if (client.closed()) return server_.destroy_if_possible(client);
-  client.requests.pop();
-  if (client.closing_after_reply()) client.requests.clear();
   process(client);
   if (!client.closed()) server_.output_added(client);
+}
+
+// The same, from within another one's turn.
+void Dispatcher::go_on_later(Client& client) {
+  end_wait(client);
+  server_.output_added(client);
+  server_.work_left(client);
+}
+
+void Dispatcher::end_wait(Client& client) {
+  if (client.waiting->blocked) client.watch_for_end(false);
+  client.waiting.reset();
+  --waiting_;
+  if (client.closed()) return;
+  client.requests.pop();
+  if (client.closing_after_reply()) client.requests.clear();
 }
 
 void Dispatcher::drop(Client& client) {
   client.waiting.reset();
   --waiting_;
   server_.destroy_if_possible(client);
+}
+
+// ------------------------------------------------------------------ waiting for a key
+
+void Dispatcher::block(Client& client, bool absent) {
+  Blocking& blocking = server_.blocking();
+  Waiting& waiting = wait(client, Waiting::For::kKey);
+  waiting.context = {};
+  waiting.ready_key.reset();
+  if (waiting.blocked) {
+    const Unblock end = blocking.passed(client.id, absent, now_us_);
+    if (end != Unblock::kNo) end_block(client, end);
+    return;
+  }
+  waiting.blocked = true;
+  static constexpr int64_t kLongestMs = int64_t{1} << 50;
+  const uint64_t deadline_us = block_.timeout_ms == 0 || block_.timeout_ms > kLongestMs
+                                   ? 0
+                                   : now_us_ + static_cast<uint64_t>(block_.timeout_ms) * 1000;
+  blocking.add(client.id, client.session.database, block_, deadline_us);
+  client.watch_for_end(true);
+}
+
+void Dispatcher::serve_blocked() {
+  if (serving_ || server_.stopping()) return;
+  serving_ = true;
+  while (const auto turn = server_.blocking().next()) {
+    Client* client = server_.clients().find(turn->client);
+    INVARIANT(client != nullptr && client->waiting != nullptr);
+    Waiting& waiting = *client->waiting;
+    turn_us_ = now_us_ = env_.clock.monotonic_us();
+    turn_ms_ = env_.clock.wall_ms();
+    waiting.started_us = now_us_;
+    waiting.runs = 0;  // A new run, with a clock of its own.
+    waiting.ready_key = turn->key;
+    if (execute(*client, client->requests.front()) == Ran::kDone) go_on_later(*client);
+  }
+  serving_ = false;
+}
+
+void Dispatcher::time_out_blocked() {
+  for (const uint64_t id : server_.blocking().due(env_.clock.monotonic_us())) unblock(id, Unblock::kTimeout);
+}
+
+bool Dispatcher::unblock(uint64_t client_id, Unblock how) {
+  switch (server_.blocking().end(client_id, how)) {
+    case Blocking::Ended::kNotWaiting: return false;
+    case Blocking::Ended::kLater: return true;
+    case Blocking::Ended::kNow: break;
+  }
+  end_block(*server_.clients().find(client_id), how);
+  return true;
+}
+
+void Dispatcher::end_block(Client& client, Unblock how) {
+  const uint64_t mark = client.reply.mark();
+  if (how == Unblock::kError)
+    client.reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+  else
+    client.reply.null_array();
+  client.waiting->started_us = now_us_;
+  finish(client, client.requests.front(), mark, 0, false);
+  go_on_later(client);
 }
 
 // ------------------------------------------------------------------ answers that come later

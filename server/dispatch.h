@@ -3,7 +3,8 @@
 //     process() ─▶ parse ahead ─▶ check ─▶ run ─┬─▶ finish: apply the batch, hold the reply, count
 //                                   ▲           ├─ ColdRead ──▶ fetch ──────────▶ run again
 //                                   │           ├─ LongRead ──▶ run on a worker ─▶ finish
-//                                   └── parked ◀┴─ no room for its writes, or CLIENT PAUSE
+//                                   ├── blocked ◀─ nothing there (BLPOP): until a key is written, or time is
+//                                   up └── parked ◀┴─ no room for its writes, or CLIENT PAUSE
 //
 // This is the one place that catches what a view throws. Before a handler runs the reply's place is marked
 // and the batch is empty; when it is left, the reply is taken back and the batch cleared: nothing has
@@ -25,6 +26,7 @@
 
 #include "engine/batch.h"
 #include "engine/engine.h"
+#include "server/blocking.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/command_table.h"
@@ -45,6 +47,12 @@ class Dispatcher {
   // Tries those again that wait for admission or for the end of a pause.
   void retry_parked();
   bool any_parked() const { return !parked_.empty(); }
+  // Runs those again for whose keys something has come.
+  void serve_blocked();
+  // Ends the waits whose time is up.
+  void time_out_blocked();
+  // CLIENT UNBLOCK: false: it does not wait for a key.
+  bool unblock(uint64_t client_id, Unblock how);
   // The client is closed: forgets that it was parked.
   void forget(Client& client);
 
@@ -88,11 +96,15 @@ class Dispatcher {
 
   Waiting& wait(Client& client, Waiting::For what);
   Ran park(Client& client, Waiting::For what);
+  void block(Client& client, bool absent);
+  void end_block(Client& client, Unblock how);
   void fetch(Client& client);
   void run_on_worker(Client& client, const Request& request);
   void worker_done(Client& client, LongRun& run);
   void rerun(Client& client);
+  void end_wait(Client& client);
   void go_on(Client& client);
+  void go_on_later(Client& client);
   void drop(Client& client);
   bool begin_answer(Client& client);
   void end_answer(Client& client, uint64_t mark, engine::Lsn lsn);
@@ -107,6 +119,8 @@ class Dispatcher {
   PresentReader present_;
   std::string key_;
 
+  BlockRequest block_;
+  bool serving_ = false;
   bool in_handler_ = false;
   uint64_t seed_;
   uint64_t now_us_ = 0;        // The running command's start: the end of the one before it.

@@ -144,6 +144,14 @@ std::string_view user_key_of(std::string_view header_key) {
   return rest;
 }
 
+std::optional<HeaderPlace> header_place(std::string_view key) {
+  if (key.empty() || key[0] != kHeaderTag) return std::nullopt;
+  key.remove_prefix(1);
+  const auto database = take_id(&key);
+  if (!database) return std::nullopt;
+  return HeaderPlace{*database, key};
+}
+
 std::string header_begin(ObjectId database) { return tagged(kHeaderTag, database); }
 std::string header_end(ObjectId database) { return prefix_end(tagged(kHeaderTag, database)); }
 

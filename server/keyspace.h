@@ -60,6 +60,12 @@ std::optional<engine::Reference> decode_database(std::string_view record);
 
 void header_key(ObjectId database, std::string_view user_key, std::string* out);  // Replaces *out.
 std::string_view user_key_of(std::string_view header_key);
+// Whose header lies at a record's key; nothing if the record is no header.
+struct HeaderPlace {
+  ObjectId database;
+  std::string_view user_key;
+};
+std::optional<HeaderPlace> header_place(std::string_view key);
 std::string header_begin(ObjectId database);  // [begin, end) holds all headers of a database.
 std::string header_end(ObjectId database);
 

@@ -117,6 +117,8 @@ engine::Status Server::start() {
       &cron_timer_, [](uv_timer_t* handle) { static_cast<Server*>(handle->data)->cron(); }, kCronMs, kCronMs);
   uv_timer_init(loop_, &delay_timer_);
   delay_timer_.data = this;
+  uv_timer_init(loop_, &block_timer_);
+  block_timer_.data = this;
   watch_settings();
   return listeners_.open(settings());
 }
@@ -203,7 +205,28 @@ void Server::end_turn() {
       }));
     }
   }
+  watch_deadlines();
   if (stopping_) advance_stop();
+}
+
+void Server::watch_deadlines() {
+  const uint64_t due_us = stopping_ ? 0 : blocking_.next_deadline_us();
+  if (due_us == block_wake_us_) [[likely]]
+    return;
+  block_wake_us_ = due_us;
+  if (due_us == 0) {
+    uv_timer_stop(&block_timer_);
+    return;
+  }
+  const uint64_t wait_ms = due_us > commit_.now_us ? (due_us - commit_.now_us + 999) / 1000 : 0;
+  uv_timer_start(
+      &block_timer_,
+      [](uv_timer_t* timer) {
+        auto* self = static_cast<Server*>(timer->data);
+        self->block_wake_us_ = 0;
+        self->dispatcher_.time_out_blocked();
+      },
+      wait_ms, 0);
 }
 
 void Server::send(Client& client) {
@@ -432,7 +455,7 @@ void Server::advance_stop() {
   engine_.stop([this](engine::Status status) {
     for (auto* handle :
          {reinterpret_cast<uv_handle_t*>(&before_wait_), reinterpret_cast<uv_handle_t*>(&cron_timer_),
-          reinterpret_cast<uv_handle_t*>(&delay_timer_)}) {
+          reinterpret_cast<uv_handle_t*>(&delay_timer_), reinterpret_cast<uv_handle_t*>(&block_timer_)}) {
       uv_close(handle, nullptr);
     }
     stopped_(std::move(status));

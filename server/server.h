@@ -16,6 +16,7 @@
 
 #include "engine/engine.h"
 #include "server/batch_runner.h"
+#include "server/blocking.h"
 #include "server/clients.h"
 #include "server/databases.h"
 #include "server/dispatch.h"
@@ -63,6 +64,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Clients& clients() { return clients_; }
   Databases& databases() { return databases_; }
   Dispatcher& dispatcher() { return dispatcher_; }
+  Blocking& blocking() { return blocking_; }
   Stats& stats() { return stats_; }
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency() { return latency_; }
@@ -125,6 +127,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   bool log_failed() const;
   void watch_settings();
   void wake_at(uint64_t due_us);
+  void watch_deadlines();
   void advance_stop();
 
   uv_loop_t* const loop_;
@@ -139,6 +142,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Databases databases_;
   Clients clients_;
   Listeners listeners_;
+  Blocking blocking_;
   Dispatcher dispatcher_;
   BatchRunner batches_;
   ExpiryCron expiry_cron_;
@@ -148,6 +152,8 @@ class Server final : public ClientOwner, public ListenerOwner {
   uv_timer_t cron_timer_{};
   uv_timer_t delay_timer_{};  // For replies that are held back to slow their writer down.
   uint64_t wake_us_ = 0;      // When it fires; 0: it does not run.
+  uv_timer_t block_timer_{};  // For commands that wait for a key, but not for ever.
+  uint64_t block_wake_us_ = 0;
 
   CommitPoint commit_;
   engine::Lsn frame_ = 0;

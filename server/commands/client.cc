@@ -231,8 +231,11 @@ void client_unblock(CommandContext& c) {
       !equals_ignoring_case(c.args[3], "error")) {
     return c.reply.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
   }
-  if (!parse_integer(c.args[2])) return c.reply.error(kNotAnInteger);
-  c.reply.integer(0);  // No command blocks on what another one may do.
+  const auto id = parse_integer(c.args[2]);
+  if (!id) return c.reply.error(kNotAnInteger);
+  const bool error = c.args.size() == 4 && equals_ignoring_case(c.args[3], "error");
+  c.reply.integer(
+      c.server.dispatcher().unblock(static_cast<uint64_t>(*id), error ? Unblock::kError : Unblock::kTimeout));
 }
 
 void client_getredir(CommandContext& c) { c.reply.integer(-1); }
