@@ -206,42 +206,6 @@ void pop(CommandContext& c, ZsetEnd end) {
 void zpopmin(CommandContext& c) { pop(c, ZsetEnd::kMin); }
 void zpopmax(CommandContext& c) { pop(c, ZsetEnd::kMax); }
 
-// ZMPOP numkeys key … MIN|MAX [COUNT count]
-void zmpop(CommandContext& c) {
-  const auto numkeys = parse_integer(c.args[1]);
-  if (!numkeys || *numkeys < 1) return c.reply.error("ERR numkeys should be greater than 0");
-  if (*numkeys > static_cast<int64_t>(c.args.size()) - 3) return c.reply.error(kSyntaxError);
-  const size_t where = 2 + static_cast<size_t>(*numkeys);
-  ZsetEnd end = ZsetEnd::kMin;
-  if (equals_ignoring_case(c.args[where], "max"))
-    end = ZsetEnd::kMax;
-  else if (!equals_ignoring_case(c.args[where], "min"))
-    return c.reply.error(kSyntaxError);
-  std::optional<int64_t> count;
-  for (size_t i = where + 1; i < c.args.size(); i += 2) {
-    if (count || !equals_ignoring_case(c.args[i], "count") || i + 1 == c.args.size())
-      return c.reply.error(kSyntaxError);
-    count = parse_integer(c.args[i + 1]);
-    if (!count || *count < 1) return c.reply.error("ERR count should be greater than 0");
-  }
-  for (const std::string_view key : c.args.subspan(2, where - 2)) {
-    std::optional<Header> header;
-    if (!find_zset(c, key, &header)) return;
-    if (!header) continue;
-    const auto popped = pop_members(c, key, *header, end, static_cast<uint64_t>(count.value_or(1)));
-    c.reply.array(2);
-    c.reply.bulk(key);
-    c.reply.array(popped.size());
-    for (const auto& [member, score] : popped) {
-      c.reply.array(2);
-      c.reply.bulk(member);
-      c.reply.number(score);
-    }
-    return;
-  }
-  c.reply.null_array();
-}
-
 // ---- picking at random
 
 void reply_at(CommandContext& c, Zset& zset, uint64_t rank, bool with_score) {
@@ -336,10 +300,10 @@ void zscan(CommandContext& c) {
 }
 
 constexpr Binding kBindings[] = {
-    {"zadd", &zadd},       {"zincrby", &zincrby}, {"zrem", &zrem},   {"zcard", &zcard},
-    {"zscore", &zscore},   {"zmscore", &zmscore}, {"zrank", &zrank}, {"zrevrank", &zrevrank},
-    {"zpopmin", &zpopmin}, {"zpopmax", &zpopmax}, {"zmpop", &zmpop}, {"zrandmember", &zrandmember},
-    {"zscan", &zscan},
+    {"zadd", &zadd},       {"zincrby", &zincrby},         {"zrem", &zrem},
+    {"zcard", &zcard},     {"zscore", &zscore},           {"zmscore", &zmscore},
+    {"zrank", &zrank},     {"zrevrank", &zrevrank},       {"zpopmin", &zpopmin},
+    {"zpopmax", &zpopmax}, {"zrandmember", &zrandmember}, {"zscan", &zscan},
 };
 
 }  // namespace

@@ -120,6 +120,20 @@ TEST_SUITE("blackbox/blocking") {
     wait_for_blocked(control, 0);
   }
 
+  TEST_CASE("sorted sets serve those who wait for sorted sets, at one key with those who wait for lists") {
+    const ServerProcess server;
+    Client control = Client::over_tcp(server);
+    Client list = blocked(server, control, 1, {"BLPOP", "k", "0"});
+    Client low = blocked(server, control, 2, {"BZPOPMIN", "other", "k", "0"});
+    Client high = blocked(server, control, 3, {"BZMPOP", "0", "1", "k", "MAX", "COUNT", "2"});
+    CHECK(run(control, {"ZADD", "k", "1", "a", "2", "b", "3", "c"}) == "3");
+    CHECK(to_text(low.read()) == "[\"k\", \"a\", \"1\"]");
+    CHECK(to_text(high.read()) == "[\"k\", [[\"c\", \"3\"], [\"b\", \"2\"]]]");
+    wait_for_blocked(control, 1);
+    CHECK(run(control, {"RPUSH", "k", "v"}) == "1");
+    CHECK(to_text(list.read()) == "[\"k\", \"v\"]");
+  }
+
   TEST_CASE("timeouts that are none are refused as Redis refuses them") {
     const ServerProcess server;
     Client control = Client::over_tcp(server);
