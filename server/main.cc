@@ -21,6 +21,15 @@
 #include "server/server.h"
 #include "server/version.h"
 
+// jemalloc reads it before main. What is freed goes back to the system within a second and not within ten, by
+// a thread of jemalloc's own and not by the reactor; and four arenas serve all threads, however many
+// processors there are: so the process's memory follows what maxmemory divides (measured by
+// scripts/bench-memory).
+extern "C" {
+extern const char* malloc_conf;
+const char* malloc_conf = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4";
+}
+
 namespace server {
 namespace {
 
