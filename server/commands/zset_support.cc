@@ -23,6 +23,60 @@ ZsetLimits zset_limits(CommandContext& c) {
   return limits;
 }
 
+// ---- adding
+
+namespace {
+
+struct AddOutcome {
+  int64_t added = 0, updated = 0;
+  std::optional<double> score;  // Of the last one, unless the options stood against it.
+  bool nan = false;
+};
+
+AddOutcome add_to(Zset& zset, const AddOptions& options, std::span<const double> scores,
+                  std::span<const std::string_view> members) {
+  AddOutcome outcome;
+  zset.prefetch(members);
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const auto present = zset.score(members[i]);
+    double score = scores[i];
+    outcome.score.reset();
+    if (present ? options.only_absent : options.only_present) continue;
+    if (present && options.increment) score += *present;
+    if (std::isnan(score)) {
+      outcome.nan = true;
+      return outcome;
+    }
+    if (present && ((options.less && score >= *present) || (options.greater && score <= *present))) continue;
+    outcome.score = score;
+    if (present && score == *present) continue;
+    zset.put(members[i], score, present);
+    ++(present ? outcome.updated : outcome.added);
+  }
+  return outcome;
+}
+
+}  // namespace
+
+void add_members(CommandContext& c, const AddOptions& options, std::span<const double> scores,
+                 std::span<const std::string_view> members) {
+  std::optional<Header> header;
+  if (!find_zset(c, c.args[1], &header)) return;
+  AddOutcome outcome;
+  if (header || !options.only_present) {
+    Zset zset(c.view, header, zset_limits(c));
+    outcome = add_to(zset, options, scores, members);
+    if (outcome.nan) return c.reply.error(kNanScore);
+    if (outcome.added + outcome.updated > 0) zset.save(c.database, c.args[1]);
+  }
+  if (!options.increment)
+    c.reply.integer(outcome.added + (options.count_changes ? outcome.updated : 0));
+  else if (outcome.score)
+    c.reply.number(*outcome.score);
+  else
+    c.reply.null();
+}
+
 // ---- ranges
 
 namespace {

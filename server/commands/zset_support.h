@@ -18,6 +18,15 @@ inline constexpr std::string_view kNanScore = "ERR resulting score is not a numb
 // written.
 bool find_zset(CommandContext& c, std::string_view key, std::optional<Header>* header);
 
+// ---- adding, for ZADD and GEOADD
+struct AddOptions {
+  bool only_absent = false, only_present = false, greater = false, less = false;
+  bool count_changes = false, increment = false;
+};
+// Adds the members to the sorted set at args[1] as the options allow, and replies.
+void add_members(CommandContext& c, const AddOptions& options, std::span<const double> scores,
+                 std::span<const std::string_view> members);
+
 // As the settings have them. Reactor only.
 ZsetLimits zset_limits(CommandContext& c);
 

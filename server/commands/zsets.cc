@@ -17,44 +17,6 @@ namespace {
 
 // ---- adding
 
-struct AddOptions {
-  bool only_absent = false, only_present = false, greater = false, less = false;
-  bool count_changes = false, increment = false;
-};
-
-struct AddOutcome {
-  uint64_t added = 0, updated = 0;
-  std::optional<double> score;  // Of the last one, unless the options stood against it.
-  bool nan = false;
-};
-
-AddOutcome add_members(Zset& zset, const AddOptions& options, std::span<const double> scores,
-                       std::span<const std::string_view> members) {
-  AddOutcome outcome;
-  zset.prefetch(members);
-  for (size_t i = 0; i < scores.size(); ++i) {
-    const auto present = zset.score(members[i]);
-    double score = scores[i];
-    outcome.score.reset();
-    if (present ? options.only_absent : options.only_present) continue;
-    if (present && options.increment) score += *present;
-    if (std::isnan(score)) {
-      outcome.nan = true;
-      return outcome;
-    }
-    if (present && ((options.less && score >= *present) || (options.greater && score <= *present))) continue;
-    outcome.score = score;
-    if (!present) {
-      zset.put(members[i], score, present);
-      ++outcome.added;
-    } else if (score != *present) {
-      zset.put(members[i], score, present);
-      ++outcome.updated;
-    }
-  }
-  return outcome;
-}
-
 // args from `first` on: score member …
 void add(CommandContext& c, const AddOptions& options, size_t first) {
   const size_t count = (c.args.size() - first) / 2;
@@ -66,21 +28,7 @@ void add(CommandContext& c, const AddOptions& options, size_t first) {
     scores[i] = *score;
     members[i] = c.args[first + 2 * i + 1];
   }
-  std::optional<Header> header;
-  if (!find_zset(c, c.args[1], &header)) return;
-  AddOutcome outcome;
-  if (header || !options.only_present) {
-    Zset zset(c.view, header, zset_limits(c));
-    outcome = add_members(zset, options, scores, members);
-    if (outcome.nan) return c.reply.error(kNanScore);
-    if (outcome.added + outcome.updated > 0) zset.save(c.database, c.args[1]);
-  }
-  if (!options.increment)
-    c.reply.integer(static_cast<int64_t>(outcome.added + (options.count_changes ? outcome.updated : 0)));
-  else if (outcome.score)
-    c.reply.number(*outcome.score);
-  else
-    c.reply.null();
+  add_members(c, options, scores, members);
 }
 
 void zadd(CommandContext& c) {
