@@ -55,6 +55,7 @@ struct Dispatcher::LongRun {
   resp::OutputBuffer output;
   resp::ReplyWriter reply{output};
   engine::Lsn seen = 0;
+  uint32_t hits = 0, misses = 0;
 };
 
 Dispatcher::Dispatcher(Server& server, engine::Engine& engine, engine::Env& env)
@@ -307,6 +308,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
     block(client, key_absent);
     return Ran::kWaits;
   }
+  if (command.flags & cmd::kReadonly) server_.stats().count_lookups(view.hits(), view.misses());
   engine::Lsn lsn = std::max(view.seen(), context.seen);
   const bool wrote = !batch_.empty();
   if (wrote) {
@@ -487,6 +489,8 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
                            run->reply.error(storage_error(error.status));
                          }
                          run->seen = std::max(view.seen(), context.seen);
+                         run->hits = view.hits();
+                         run->misses = view.misses();
                        }),
                        engine::Task([this, run, &client] {
                          run->snapshot.reset();
@@ -500,6 +504,7 @@ void Dispatcher::worker_done(Client& client, LongRun& run) {
   const uint64_t mark = client.reply.mark();
   client.output.splice(std::move(run.output));
   now_us_ = env_.clock.monotonic_us();
+  server_.stats().count_lookups(run.hits, run.misses);
   finish(client, client.requests.front(), mark, run.seen, false);
   go_on(client);
 }

@@ -71,6 +71,10 @@ struct Stats {
   static constexpr uint32_t kRunsExpected = 4;
   static constexpr size_t kErrorKindsMax = 128;
 
+  void count_lookups(uint32_t hits, uint32_t misses) {
+    keyspace_hits += hits;
+    keyspace_misses += misses;
+  }
   // `line` is an error reply, "-CODE text".
   void count_error(std::string_view line) {
     ++error_replies;

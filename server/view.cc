@@ -130,7 +130,10 @@ void View::moved(ObjectId id, uint32_t generation) { batch_.moved(id, generation
 std::optional<Header> View::header(ObjectId database, std::string_view user_key) {
   header_key(database, user_key, &key_);
   const auto record = get(key_);
-  if (!record) return std::nullopt;
+  if (!record) {
+    ++misses_;
+    return std::nullopt;
+  }
   auto header = decode_header(*record);
   if (!header) {
     throw StorageError{engine::Status(engine::Code::kCorruption,
@@ -138,8 +141,10 @@ std::optional<Header> View::header(ObjectId database, std::string_view user_key)
   }
   if (header->expired(now_ms_)) {
     if (engine_ != nullptr) expired_.push_back({database, std::string(user_key)});
+    ++misses_;
     return std::nullopt;
   }
+  ++hits_;
   return header;
 }
 

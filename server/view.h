@@ -83,6 +83,9 @@ class View {
     std::string user_key;
   };
   const std::vector<Expired>& expired() const { return expired_; }
+  // How often header() found a key in this run, and how often not: INFO's keyspace_hits and keyspace_misses.
+  uint32_t hits() const { return hits_; }
+  uint32_t misses() const { return misses_; }
 
   // ---- for the dispatcher, and for handlers that walk
   engine::Lsn seen() const { return seen_; }  // The highest LSN of what was read.
@@ -105,6 +108,7 @@ class View {
   int64_t now_ms_;
   engine::Lsn seen_ = 0;
   uint64_t steps_ = 0;
+  uint32_t hits_ = 0, misses_ = 0;
   bool may_leave_ = false;
   std::vector<Expired> expired_;
   std::string key_, value_;           // Scratch.

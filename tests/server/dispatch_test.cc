@@ -228,6 +228,20 @@ TEST_SUITE("server/dispatch") {
     CHECK(before + harness.replies(*greedy, kCommands - before).size() == kCommands);
   }
 
+  TEST_CASE("hits and misses count what read-only commands looked for, once however often they began anew") {
+    for (const uint32_t cold_chance : {0u, 1u << 31}) {
+      Harness harness(12, {}, cold_chance);
+      const auto peer = harness.connect();
+      CHECK(harness.call(*peer, {"SET", "k", "v"}) == "OK");
+      CHECK(harness.call(*peer, {"DEBUG", "RELOAD"}) == "OK");
+      CHECK(harness.call(*peer, {"GET", "k"}) == "\"v\"");
+      CHECK(harness.call(*peer, {"MGET", "k", "absent", "k"}) == "[\"v\", nil, \"v\"]");
+      CHECK(harness.call(*peer, {"DEL", "absent"}) == "0");
+      CHECK(harness.server->stats().keyspace_hits == 3);
+      CHECK(harness.server->stats().keyspace_misses == 1);
+    }
+  }
+
   TEST_CASE("a command that answers later keeps its place in the pipeline") {
     Harness harness(9);
     const auto peer = harness.connect();
