@@ -104,7 +104,10 @@ void ExpiryCron::reclaim(View& view, ObjectId database, std::string_view user_ke
 
 void ExpiryCron::turn_done(const BatchRunner::Outcome& outcome) {
   turning_ = false;
-  if (!outcome.status.ok()) return;  // The next tick tries again.
+  if (!outcome.status.ok()) {  // The next tick tries again, but not for ever with the same met keys.
+    met_.clear();
+    return;
+  }
   const Turn done = std::exchange(turn_, {});
   met_.erase(met_.begin(), met_.begin() + static_cast<ptrdiff_t>(done.met));
   if (!done.reached.empty()) floor_ = done.reached + '\0';
