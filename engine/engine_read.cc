@@ -4,6 +4,7 @@
 #include "engine/bounded_iterator.h"
 #include "engine/engine_impl.h"
 #include "engine/merging_iterator.h"
+#include "engine/sample.h"
 
 namespace engine {
 
@@ -30,6 +31,17 @@ class CurrentReader final : public Reader {
       children.push_back((*frozen)->table->iterator());
     add_iterators(*engine_.version_, begin, end, source_, &children);
     return bounded_iterator(merging_iterator(std::move(children)), begin, end, {engine_.version_});
+  }
+
+  Lookup::State sample(std::string_view begin, std::string_view end, uint64_t random,
+                       std::string* key) override {
+    std::vector<MemtableRecords> memtables{
+        {engine_.active_->table->root(), engine_.active_->table->records()}};
+    for (const auto& frozen : engine_.frozen_)
+      memtables.push_back({frozen->table->root(), frozen->table->records()});
+    const auto state = sample_runs(memtables, *engine_.version_, source_, begin, end, random, key);
+    if (state == Lookup::State::kFailed) status_ = source_.status();
+    return state;
   }
 
   const Status& status() const override { return status_; }
@@ -165,6 +177,17 @@ class SnapshotReader final : public Reader {
       }
     }
     return bounded_iterator(merging_iterator(std::move(children)), begin, end, std::move(keep_alive));
+  }
+
+  Lookup::State sample(std::string_view begin, std::string_view end, uint64_t random,
+                       std::string* key) override {
+    std::vector<MemtableRecords> memtables;
+    for (const auto& memtable : moment_->memtables)
+      memtables.push_back({memtable->root(), memtable->records()});
+    const auto source = blocking_source(0);
+    const auto state = sample_runs(memtables, *moment_->version, *source, begin, end, random, key);
+    if (state == Lookup::State::kFailed) status_ = source->status();
+    return state;
   }
 
   const Status& status() const override { return status_; }

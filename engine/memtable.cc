@@ -140,7 +140,7 @@ class Memtable::View final : public TreeView, public std::enable_shared_from_thi
   std::unique_ptr<Iterator> iterator() const override;
   uint64_t records() const override { return records_; }
 
-  const tree::Node* root() const { return root_; }
+  const tree::Node* root() const override { return root_; }
 
  private:
   std::shared_ptr<const Impl> memtable_;
@@ -237,6 +237,8 @@ std::shared_ptr<const Memtable::TreeView> Memtable::view() {
   m.views.push_back(std::move(mark));
   return view;
 }
+
+const tree::Node* Memtable::root() const { return impl_->tree.root(); }
 
 void Memtable::freeze() { impl_->frozen = true; }
 

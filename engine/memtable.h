@@ -30,6 +30,10 @@
 
 namespace engine {
 
+namespace tree {
+struct Node;
+}
+
 // A record in memory: this head, then key_size + value_size bytes. Memtables and the record cache share it,
 // so that one pointer in the record index stands for either.
 struct MemRecord {
@@ -90,6 +94,8 @@ class Memtable {
     for (MemRecord* record : unsettled_records()) fn(record);
   }
 
+  const tree::Node* root() const;  // For engine/sample.h. Null: empty.
+
   uint64_t bytes() const;      // Arena bytes in use, replaced records included.
   uint64_t records() const;    // Keys, tombstones included.
   uint64_t unsettled() const;  // Present records with kUnsettled.
@@ -113,6 +119,7 @@ class Memtable::TreeView {
   virtual const MemRecord* find(std::string_view key) const = 0;
   virtual std::unique_ptr<Iterator> iterator() const = 0;  // Keeps the view alive.
   virtual uint64_t records() const = 0;
+  virtual const tree::Node* root() const = 0;
 };
 
 }  // namespace engine

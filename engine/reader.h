@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "engine/iterator.h"
@@ -29,6 +30,14 @@ class Reader {
   // Records with keys in [begin, end), tombstones hidden; an empty end means no end. The bounds hold for
   // every movement. Cold blocks: Iterator::State::kCold.
   virtual std::unique_ptr<Iterator> iterator(std::string_view begin, std::string_view end) = 0;
+  // A key of a record in [begin, end), drawn by chance (`random` decides): each is about as likely as any
+  // other, whatever its neighbours. It may have been erased or overwritten since: get() tells. kAbsent: this
+  // draw met no record. Cost: as a get() of a key that is not cached.
+  // A reader that cannot draw always says so.
+  virtual Lookup::State sample(std::string_view /*begin*/, std::string_view /*end*/, uint64_t /*random*/,
+                               std::string* /*key*/) {
+    return Lookup::State::kAbsent;
+  }
   // Why the last answer was kFailed.
   virtual const Status& status() const = 0;
   // The highest LSN that an iterator may have shown: an iterator does not track its records one by one.
