@@ -32,7 +32,7 @@ void bind_info_commands(CommandTable& table);         // INFO, SLOWLOG, MEMORY, 
 void bind_latency_commands(CommandTable& table);      // LATENCY
 void bind_debug_commands(CommandTable& table);        // DEBUG
 void bind_command_commands(CommandTable& table);      // COMMAND
-void bind_scan_commands(CommandTable& table);         // SCAN, KEYS
+void bind_scan_commands(CommandTable& table);         // SCAN, KEYS, RANDOMKEY
 void bind_key_range_commands(CommandTable& table);    // KRANGE, KCOUNT, KDELRANGE
 void bind_object_commands(CommandTable& table);       // OBJECT
 

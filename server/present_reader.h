@@ -31,6 +31,10 @@ class PresentReader final : public engine::Reader {
   std::unique_ptr<engine::Iterator> iterator(std::string_view begin, std::string_view end) override {
     return full().iterator(begin, end);
   }
+  engine::Lookup::State sample(std::string_view begin, std::string_view end, uint64_t random,
+                               std::string* key) override {
+    return full().sample(begin, end, random, key);
+  }
   const engine::Status& status() const override { return full().status(); }
   engine::Lsn newest() const override { return full().newest(); }
 

@@ -120,6 +120,17 @@ void View::prefetch_headers(ObjectId database, std::span<const std::string_view>
   if (cold) throw ColdRead{};
 }
 
+std::optional<std::string> View::sample(std::string_view begin, std::string_view end, uint64_t random) {
+  std::string key;
+  switch (reader_.sample(begin, end, random, &key)) {
+    case Lookup::State::kFound: return key;
+    case Lookup::State::kAbsent: return std::nullopt;
+    case Lookup::State::kCold: throw ColdRead{};
+    case Lookup::State::kFailed: break;
+  }
+  throw StorageError{reader_.status()};
+}
+
 ObjectId View::new_object() {
   INVARIANT(engine_ != nullptr);
   return engine_->new_object();

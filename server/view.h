@@ -55,6 +55,9 @@ class View {
   // and is charged.
   class Range;
   Range range(std::string_view begin, std::string_view end);
+  // A key of a record in [begin, end) by chance, or nothing this time (engine::Reader::sample). Not of this
+  // batch. Throws ColdRead, StorageError.
+  std::optional<std::string> sample(std::string_view begin, std::string_view end, uint64_t random);
   ObjectId new_object();
 
   // ---- headers of user keys, expiry applied

@@ -1,8 +1,9 @@
-// server/commands/scan.cc: SCAN and KEYS.
+// server/commands/scan.cc: SCAN, KEYS and RANDOMKEY.
 //
-// Both go in the order of keys and look at nothing outside the pattern's literal prefix. SCAN looks at COUNT
-// keys a call, whatever of them it shows, so a call's cost is known and a page may be empty. A long call runs
-// on a worker, over a snapshot of that moment: what stays from the first call to the last is still met.
+// The first two go in the order of keys and look at nothing outside the pattern's literal prefix. SCAN looks
+// at COUNT keys a call, whatever of them it shows, so a call's cost is known and a page may be empty. A long
+// call runs on a worker, over a snapshot of that moment: what stays from the first call to the last is still
+// met.
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
@@ -142,7 +143,38 @@ void keys(CommandContext& c) {
   c.reply.close(open, shown);
 }
 
-constexpr Binding kBindings[] = {{"scan", &scan}, {"keys", &keys}};
+// ---- RANDOMKEY
+
+constexpr uint64_t kDrawsMax = 32;
+
+// The first key there is from `from` on, or else from the beginning on.
+std::optional<std::string> some_key(CommandContext& c, std::string_view from) {
+  for (const std::string_view begin : {from, std::string_view()}) {
+    KeyBounds bounds;
+    bounds.begin = begin;
+    KeyWalk walk(c.view, c.database, bounds, KeyOrder::kRising);
+    while (walk.next())
+      if (!walk.expired()) return std::string(walk.key());
+  }
+  return std::nullopt;
+}
+
+void randomkey(CommandContext& c) {
+  const std::string begin = header_begin(c.database), end = header_end(c.database);
+  std::string last;
+  for (uint64_t draw = 0; draw < kDrawsMax; ++draw) {
+    const auto drawn = c.view.sample(begin, end, c.random_seed + draw);
+    if (!drawn) continue;
+    last = user_key_of(*drawn);
+    if (c.view.header(c.database, last)) return c.reply.bulk(last);
+  }
+  // Nearly all that is stored is gone, or nothing is there.
+  const auto key = some_key(c, last);
+  if (!key) return c.reply.null();
+  c.reply.bulk(*key);
+}
+
+constexpr Binding kBindings[] = {{"scan", &scan}, {"keys", &keys}, {"randomkey", &randomkey}};
 
 }  // namespace
 
