@@ -47,7 +47,9 @@ View::Overlay& View::overlay() {
   return *overlay_;
 }
 
-std::optional<std::string_view> View::get(std::string_view key) {
+std::optional<std::string_view> View::get(std::string_view key) { return get(key, nullptr); }
+
+std::optional<std::string_view> View::get(std::string_view key, const Ahead& ahead) {
   if (!batch_.empty()) {
     const Overlay& own = overlay();
     const auto at = own.entries.find(key);
@@ -56,7 +58,13 @@ std::optional<std::string_view> View::get(std::string_view key) {
       return at->second.value;
     }
   }
-  return value_of(reader_.get(key));
+  const Lookup found = reader_.get(key);
+  if (ahead && found.state == Lookup::State::kCold) [[unlikely]] {
+    std::vector<std::string> keys;
+    ahead(keys);
+    for (const std::string& next : keys) reader_.get(next);  // Notes what is cold.
+  }
+  return value_of(found);
 }
 
 std::optional<std::string_view> View::value_of(const Lookup& found) {

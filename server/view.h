@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -43,6 +44,10 @@ class View {
 
   // ---- records as they are
   std::optional<std::string_view> get(std::string_view key);
+  // The same; if the key is cold, those that `ahead` names are fetched along, as it is likely to be followed
+  // by them.
+  using Ahead = std::function<void(std::vector<std::string>& keys)>;
+  std::optional<std::string_view> get(std::string_view key, const Ahead& ahead);
   // As get() of each, fetched together. Replaces *values.
   void get_all(std::span<const std::string> keys, std::vector<std::optional<std::string_view>>* values);
   void put(std::string_view key, std::string_view value,

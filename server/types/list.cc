@@ -11,6 +11,10 @@ namespace {
 
 constexpr uint8_t kOneRun = 1;
 constexpr uint8_t kPieces = 2;
+// Elements that are fetched with the one that a pop finds cold, and every how many a key is looked up to find
+// their blocks (of 4 KB).
+constexpr int64_t kReadAhead = 512;
+constexpr int64_t kReadAheadStep = 8;
 // Below this many elements single reads are cheaper than an iterator.
 constexpr uint64_t kRangeFrom = 8;
 
@@ -315,9 +319,17 @@ std::string_view List::pop(End end) {
     return element;
   }
   const Piece& piece = end_piece(end);
-  element = read_slot_value(end == End::kLeft ? piece.first : end_of(piece) - 1);
+  const bool left = end == End::kLeft;
+  const int64_t slot = left ? piece.first : end_of(piece) - 1;
+  // Whoever pops goes on popping, and many connections may stand before the same cold block.
+  const auto ahead = [this, slot, left](std::vector<std::string>& keys) {
+    for (int64_t i = kReadAheadStep; i <= kReadAhead; i += kReadAheadStep)
+      keys.push_back(slot_key(left ? slot + i : slot - i));
+  };
+  const auto value = view_.get(slot_key(slot), ahead);
+  if (!value) throw_damaged_list();
   drop(end, 1);
-  return element;
+  return *value;
 }
 
 void List::set(uint64_t position, std::string_view element) {
@@ -410,7 +422,8 @@ void List::drop(End end, uint64_t count) {
 // Erases some of what is no longer in the list; notes the rest for the writes to come.
 void List::sweep() {
   if (garbage_.empty() && !stored_garbage_) return;
-  std::vector<Garbage> all;
+  std::vector<Garbage> all = std::move(garbage_);
+  garbage_.clear();
   if (stored_garbage_) {
     const auto record = view_.get(garbage_key());
     if (!record) throw_damaged_list();
@@ -428,8 +441,6 @@ void List::sweep() {
     }
     if (!in.ok()) throw_damaged_list();
   }
-  all.insert(all.end(), garbage_.begin(), garbage_.end());
-  garbage_.clear();
 
   size_t budget = limits_.erased_per_write;
   while (!all.empty() && budget > 0) {
