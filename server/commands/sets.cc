@@ -159,7 +159,7 @@ void srandmember(CommandContext& c) {
 void pop_one(CommandContext& c, Set& set) {
   Random random(c.random_seed);
   std::string name;
-  set.draw(random, [&](const Set::Member& member) { name = member.name; });
+  set.draw_to_remove(random, [&](const Set::Member& member) { name = member.name; });
   const std::string_view names[] = {name};
   set.load_members(names);
   set.remove(0);

@@ -86,4 +86,11 @@ void HashedWalk::draw(uint64_t count, Random& random) {
     throw StorageError{engine::Status(engine::Code::kCorruption, "a collection is empty that should not be")};
 }
 
+void HashedWalk::draw_to_remove(Random& random) {
+  bool there = seek(random.below(kPositions)) || first();
+  for (uint64_t left = random.below(kNearSlots); there && left > 0; --left) there = next() || first();
+  if (!there)
+    throw StorageError{engine::Status(engine::Code::kCorruption, "a collection is empty that should not be")};
+}
+
 }  // namespace server

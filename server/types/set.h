@@ -76,6 +76,9 @@ class Set {
   // Calls use(member) for one of which all are equally likely. Requires: size() > 0.
   template <typename Use>
   void draw(Random& random, Use use);
+  // The same for a member that is then removed: cheaper.
+  template <typename Use>
+  void draw_to_remove(Random& random, Use use);
 
  private:
   struct Slot {
@@ -144,6 +147,14 @@ uint64_t Set::scan(uint64_t cursor, uint64_t count, Use use) {
     return true;
   });
   return 0;
+}
+
+template <typename Use>
+void Set::draw_to_remove(Random& random, Use use) {
+  if (!large()) return draw(random, use);
+  HashedWalk walk(view_, object_);
+  walk.draw_to_remove(random);
+  use(Member{walk.name()});
 }
 
 template <typename Use>

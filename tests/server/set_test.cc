@@ -192,6 +192,29 @@ TEST_SUITE("server/set") {
     }
   }
 
+  TEST_CASE("a draw for removal favours no member by much, and goes round at the end") {
+    Bench bench(9, 0, 64 << 10);
+    constexpr uint64_t kMembers = 300;
+    std::vector<std::string> names(kMembers);
+    for (uint64_t i = 0; i < kMembers; ++i) names[i] = "member" + std::to_string(i);
+    bench.add("s", Names(names.begin(), names.end()), {});
+    constexpr uint64_t kDrawsEach = 60;
+    std::map<std::string, uint64_t> drawn;
+    bench.run([&](View& view, uint64_t random_seed) {
+      drawn.clear();
+      Set set(view, kDatabase, "s", view.header(kDatabase, "s"));
+      REQUIRE(set.large());
+      Random random(random_seed);
+      for (uint64_t i = 0; i < kMembers * kDrawsEach; ++i)
+        set.draw_to_remove(random, [&](const Set::Member& member) { ++drawn[std::string(member.name)]; });
+    });
+    CHECK(bench.touched < kMembers * kDrawsEach * 10);
+    for (const auto& name : names) {
+      CHECK(drawn[name] > kDrawsEach / 6);
+      CHECK(drawn[name] < kDrawsEach * 3);
+    }
+  }
+
   TEST_CASE("samples are as large as wanted and hold nothing twice") {
     Bench bench(6);
     std::vector<std::string> names(2000);
