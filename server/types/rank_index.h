@@ -39,7 +39,7 @@ namespace server {
 
 class RankIndex {
  public:
-  static constexpr uint64_t kChildrenMax = 512;
+  static constexpr uint64_t kChildrenMax = 256;
 
   // What the owner keeps of the index from command to command.
   struct Root {
