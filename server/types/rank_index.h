@@ -17,8 +17,7 @@
 //
 // Invariants
 //   R1  Separators are lower bounds: a counter counts what lies in [its separator, the next one of its
-//   level).
-//       The first separator of each level is empty.
+//       level). The first separator of each level is empty.
 //   R2  A separator of level n + 1 is also one of level n: a bucket's first child begins where it does.
 //   R3  A counter's weight is the sum of its children's; `children` is their number.
 //   R4  A counter without weight stays only where R1 or R2 needs it.

@@ -16,10 +16,10 @@
 //
 // Invariants
 //   Z1  Inline while Redis would keep a listpack and the payload is small; then large for good.
-//   Z2  The flag kSkiplist is what OBJECT ENCODING says; a set is large without it when only bytes made it
-//   so. Z3  No element lies before `low` or at or after `high` (empty: not known): a queue's ends are full of
-//   erased
-//       records that nothing should walk over. Both are cut to kEdgeBytes.
+//   Z2  The flag kSkiplist is what OBJECT ENCODING says; a set is large without it when only its bytes
+//       made it so.
+//   Z3  No element lies before `low` or at or after `high` (empty: not known): a queue's ends are full of
+//       erased records that nothing should walk over. Both are cut to kEdgeBytes.
 //
 // Threads: those of the view.
 #pragma once
