@@ -63,6 +63,9 @@ struct Waiting {
   uint32_t runs = 0;
   bool blocked = false;                  // It has waited for a key, and may do so again.
   std::optional<std::string> ready_key;  // What this run is about.
+
+  // As Redis counts: for a key, or for the end of a pause.
+  bool counts_as_blocked() const { return blocked || what == For::kPause; }
 };
 
 class Client {

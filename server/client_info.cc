@@ -12,7 +12,7 @@ namespace {
 std::string flags_of(const Client& client) {
   std::string flags;
   if (client.session.monitor) flags += 'O';
-  if (client.waiting && client.waiting->blocked) flags += 'b';
+  if (client.waiting && client.waiting->counts_as_blocked()) flags += 'b';
   if (client.closing_after_reply()) flags += 'c';
   if (client.is_unix_socket()) flags += 'U';
   if (client.session.no_evict) flags += 'e';

@@ -586,6 +586,13 @@ void Dispatcher::serve_blocked() {
   serving_ = false;
 }
 
+size_t Dispatcher::blocked() const {
+  size_t count = server_.blocking().size();
+  for (const Client* client : parked_)
+    count += client->waiting->counts_as_blocked() && !client->waiting->blocked;
+  return count;
+}
+
 void Dispatcher::time_out_blocked() {
   for (const uint64_t id : server_.blocking().due(env_.clock.monotonic_us())) unblock(id, Unblock::kTimeout);
 }

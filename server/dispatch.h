@@ -49,6 +49,7 @@ class Dispatcher {
   bool any_parked() const { return !parked_.empty(); }
   // Runs those again for whose keys something has come.
   void serve_blocked();
+  size_t blocked() const;  // For a key, or for the end of CLIENT PAUSE.
   // Ends the waits whose time is up.
   void time_out_blocked();
   // CLIENT UNBLOCK: false: it does not wait for a key.

@@ -78,7 +78,7 @@ void section_clients(Server& server, InfoText& out) {
   out.field("maxclients", server.settings().maxclients);
   out.field("client_recent_max_input_buffer", largest_input);
   out.field("client_recent_max_output_buffer", largest_output);
-  out.field("blocked_clients", server.blocking().size());
+  out.field("blocked_clients", server.dispatcher().blocked());
   out.field("tracking_clients", 0);
   out.field("clients_in_timeout_table", 0);
 }
