@@ -31,7 +31,6 @@ class Databases {
   // The other way round; nothing: the database has been emptied, its object is dead.
   std::optional<uint32_t> number(ObjectId object) const;
 
-
   // In the command's batch; the dispatcher refreshes the table once it is applied.
   void empty(View& view, uint32_t number) const;
   void swap(View& view, uint32_t a, uint32_t b) const;

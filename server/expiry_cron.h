@@ -5,9 +5,9 @@
 // may be stale: a plain SET does not look what it overwrites, and FLUSHDB leaves the entries of all keys
 // behind. An entry may also say that fields of a hash are due; then these go.
 //
-//     tick(), met() ─▶ turn: some due entries, some met keys ─▶ one batch ─▶ told of, one by one ─┐
-//                       ▲                                                                         │ more is due
-//                       └───────────────── other work of the reactor first ◀──────────────────────┘
+//     tick(), met() ─▶ turn: due entries, met keys ─▶ one batch ─▶ told of, one by one ─┐
+//                       ▲                                                               │ more is due
+//                       └──────────── other work of the reactor first ◀─────────────────┘
 //
 // Reclaimed entries leave tombstones behind, which nobody should walk over ten times a second: turns begin at
 // a *floor*. Below it nothing is due, as far as is known; what is written below it all the same (a clock that

@@ -140,7 +140,8 @@ TEST_SUITE("engine/dead_objects") {
             if (const auto now = generations.find(id); now != generations.end() && random() % 2 == 0) {
               CHECK_FALSE(dead.kill({id, now->second - 1}, 0));
             } else {
-              CHECK(dead.kill({id, now == generations.end() ? 0 : now->second}, 0) == model.insert(id).second);
+              CHECK(dead.kill({id, now == generations.end() ? 0 : now->second}, 0) ==
+                    model.insert(id).second);
             }
         }
       }

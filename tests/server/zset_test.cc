@@ -101,7 +101,8 @@ TEST_SUITE("server/zset") {
               case 3: {
                 const double score = any_score(dice);
                 CHECK(zset.rank(border_at(score)) == model.rank({score, ""}));
-                const auto after = model.rank({std::nextafter(score, std::numeric_limits<double>::infinity()), ""});
+                const auto after =
+                    model.rank({std::nextafter(score, std::numeric_limits<double>::infinity()), ""});
                 CHECK(zset.rank(border_after(score)) ==
                       (std::isinf(score) && score > 0 ? model.order.size() : after));
                 CHECK(zset.rank(border_at(score, member)) == model.rank({score, member}));
