@@ -8,7 +8,7 @@ CTEST = ctest --output-on-failure -j $(JOBS) --no-tests=error
 configure = cmake -S . -B $(1) $(if $(wildcard $(1)/CMakeCache.txt),,$(NINJA)) $(2) > /dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-slow test-asan test-tsan check bench bench-memory format clean
+.PHONY: help setup build run test test-slow test-asan test-tsan check bench bench-engine bench-memory format clean
 
 help:  ## list the targets (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ check: setup  ## check format, layers and the top level, and run clang-tidy
 bench: build  ## measure Varve beside redis-server: requests/s, p50, p99.9
 	@scripts/setup bench
 	@scripts/bench
+
+bench-engine: build  ## measure the engine beside RocksDB and LevelDB (10 million records, three rounds: an hour)
+	@scripts/setup bench
+	@cmake -S . -B build
+	@cmake --build build -j $(JOBS) --target varve-bench-engine
+	@build/varve-bench-engine
 
 bench-memory: build  ## measure a data set ten times maxmemory: memory, and latency while it loads
 	@cmake --build build -j $(JOBS) --target varve-bench-memory
