@@ -529,6 +529,7 @@ int main(int argc, char** argv) {
     else
       fail("unknown option " + option);
   }
+  if (settings.rounds < 1 || settings.records < 1000) fail("at least one round of 1000 records");
   const std::vector<std::string> names{"varve", "rocksdb", "leveldb"};
   std::map<std::string, Figures> figures;
   for (int round = 0; round < settings.rounds; ++round) {
