@@ -10,8 +10,10 @@
 //   L3  The first failed write or sync closes the log for good: failure() says how, written() and synced()
 //       stand still. A failed sync is never retried.
 //   L4  Space is allocated before it is promised: while room() covers a record, appending it cannot meet a
-//   full disk. L5  The reactor never writes to a file that is being synced. L6  No sector that holds a synced
-//   frame is written again: after a sync the next frame starts on a new page.
+//       full disk.
+//   L5  The reactor never writes to a file that is being synced: a worker does, beside the sync.
+//   L6  No sector that holds a synced frame is written again: after a sync the next frame starts on a new
+//       page.
 //
 // Threads: the reactor. Its jobs on workers touch only bytes and files handed to them.
 #pragma once
