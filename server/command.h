@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "resp/reply_writer.h"
+#include "server/effects.h"
 #include "server/view.h"
 
 namespace server {
@@ -36,6 +37,13 @@ struct CommandContext {
   // scripts).
   BlockRequest* block = nullptr;
   std::optional<std::string_view> ready_key = std::nullopt;  // It waited, and this key has been written.
+
+  // What others are to hear of; null on a worker, where there is nothing to tell.
+  Effects* effects = nullptr;
+  // A keyspace event about a key of this command's database. `name`: a literal.
+  void event(uint32_t event_class, const char* name, std::string_view key) const {
+    if (effects) effects->event(event_class, name, database_number, key);
+  }
 
   // Set by handlers.
   engine::Lsn seen = 0;  // The reply shows what was written up to here, besides what view.seen() says.

@@ -234,6 +234,8 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
 
   const uint64_t mark = client.reply.mark();
   batch_.clear();
+  if (!effects_.empty()) [[unlikely]]
+    effects_.clear();
   // Pins of the last command go, those of a waiting one stay: they are why it gets further this time.
   if (context_.impl) [[unlikely]]
     context_ = engine::ReadContext();
@@ -244,6 +246,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
   context.database_number = client.session.database;
   context.database = server_.databases().object(client.session.database);
   context.random_seed = seed;
+  context.effects = &effects_;
   context.block = &block_;
   block_ = {};
   bool key_absent = false;  // Of the key that a waiter was woken for.
@@ -251,6 +254,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
   const auto take_back = [&] {
     client.reply.rollback(mark);
     batch_.clear();
+    effects_.clear();
   };
   // Becomes a waiting command, with the clock and seed of this run.
   const auto must_wait = [&](Waiting::For what) -> Waiting& {

@@ -117,6 +117,7 @@ class Dispatcher {
   // Reused by every command: no allocation on the way.
   engine::Batch batch_;
   engine::ReadContext context_;
+  Effects effects_;
   PresentReader present_;
   std::string key_;
 

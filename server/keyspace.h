@@ -1,9 +1,11 @@
 // server/keyspace.h: how Redis's keys lie in the engine's one ordered space of bytes.
 //
-//     'D' db (2, big-endian)                    -> id, generation       which object database db is at
-//     present 'H' id(db) user key                       -> header               one record a key 'S'
-//     id(object) element key                -> value                elements of what outgrew its header 'T'
-//     expiry (8, big-endian ms) id(db) key  -> (nothing)            the index by time
+// clang-format off
+//     'D' db (2, big-endian)                 -> id, generation   which object database db is at present
+//     'H' id(db) user key                    -> header           one record a key
+//     'S' id(object) element key             -> value            elements of what outgrew its header
+//     'T' expiry (8, big-endian ms) id(db) key -> (nothing)      the index by time
+// clang-format on
 //
 // An id is written as its length in bytes (1) and then its bytes, big-endian, shortest form: small, and its
 // byte order is its numeric order. A user key stands as it is, so ranges over keys are ranges over bytes.
