@@ -31,6 +31,11 @@ class File {
   // Blocks until data and size are on stable storage (fdatasync). Never retry a failed one: the kernel may
   // have dropped the dirty pages, and the second call would report success for bytes that are gone.
   virtual Status sync() = 0;
+  // Writes `data` and returns when it is on stable storage; says nothing of other writes. Quicker than
+  // write() and sync() where the system can write past its cache. Requires: the range lies within the file's
+  // durable size; `offset` is a multiple of 4096, and nobody else's bytes lie in the rest of the last 4096:
+  // they may become zeros. Errors: as write(), and never retried, as sync().
+  virtual Status write_synced(uint64_t offset, std::string_view data) = 0;
   // Reserves disk space for the range and extends the file over it, reading as zeros.
   virtual Status allocate(uint64_t offset, uint64_t length) = 0;
   virtual Status truncate(uint64_t size) = 0;

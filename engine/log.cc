@@ -20,11 +20,14 @@ constexpr uint64_t kSegmentBytesMin = 16 << 10;
 
 // Where bytes are, and what moves them on:
 //
-//     append()           -> tails_          the frame being gathered, one for each segment that it reaches
-//     into write_here()       -> the file        by the reactor, if no sync runs, nothing is in flight, and
-//     it is small start_write_job()  -> writing_        otherwise; frames gather meanwhile start_group_job()
-//     -> syncing_        under kAlways: written and synced together start_sync_job()   -> syncing_ what has
-//     been written before
+// clang-format off
+//     append()           -> tails_     the frame being gathered, one for each segment that it reaches
+//     write_here()       -> the file   by the reactor, if it is small, no sync runs and nothing is in flight,
+//     start_write_job()  -> writing_   otherwise; frames gather meanwhile
+//     start_group_job()  -> syncing_   under kAlways: written and synced together, past the page cache unless
+//                                      something in it waits for a sync as well
+//     start_sync_job()   -> syncing_   what has been written before
+// clang-format on
 //
 // At most one job writes and at most one syncs; pump() decides, after every change, what may start.
 class LogImpl final : public Log {
@@ -278,7 +281,12 @@ LogImpl::JobPtr LogImpl::make_sync(std::vector<LogWrite> writes) {
   return job;
 }
 
-void LogImpl::start_group_job() { submit(syncing_ = make_sync(take_pending())); }
+void LogImpl::start_group_job() {
+  const bool all_clean = dirty_.empty();  // So the frames begin on a page of their own, by L6.
+  syncing_ = make_sync(take_pending());
+  syncing_->write_through = all_clean;
+  submit(syncing_);
+}
 void LogImpl::start_sync_job() { submit(syncing_ = make_sync({})); }
 
 void LogImpl::submit(const JobPtr& job) {

@@ -49,6 +49,7 @@ PosixFile::PosixFile(std::string path, int fd, uint64_t size, bool direct)
 PosixFile::~PosixFile() {
   // Whoever wanted to hear of an error has called sync().
   [[maybe_unused]] const Status ignored = trim();
+  if (synced_fd_ >= 0) ::close(synced_fd_);
   ::close(fd_);
 }
 
@@ -210,6 +211,38 @@ Status PosixFile::sync() {
   if (!status.ok()) return status;
   if (::fdatasync(fd_) != 0) return posix_error("sync " + path_, errno);
   return {};
+}
+
+Status PosixFile::write_synced(uint64_t offset, std::string_view data) {
+  INVARIANT(!tracks_size_ && offset % kPage == 0);
+  if (synced_fd_ < 0 && !no_synced_fd_) {
+    // Through /proc, for the file may have another name by now.
+    const std::string self = "/proc/self/fd/" + std::to_string(fd_);
+    synced_fd_ = ::open(self.c_str(), O_WRONLY | O_CLOEXEC | O_DIRECT | O_DSYNC);
+    no_synced_fd_ = synced_fd_ < 0;
+  }
+  while (!no_synced_fd_ && !data.empty()) {
+    const auto taken = static_cast<size_t>(std::min<uint64_t>(data.size(), kBounceBytesMax));
+    const auto padded = static_cast<size_t>(page_end(taken));
+    Bounce bounce(padded);
+    std::memcpy(bounce.get(), data.data(), taken);
+    std::memset(bounce.get() + taken, 0, padded - taken);
+    const ssize_t put = ::pwrite(synced_fd_, bounce.get(), padded, static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0 && errno == EINVAL) {
+      no_synced_fd_ = true;
+      break;
+    }
+    if (put < 0) return error("write", offset, padded, errno);
+    if (put == 0 || (static_cast<size_t>(put) < padded && static_cast<size_t>(put) % kPage != 0))
+      return error("write", offset, padded, EIO);
+    const size_t done = std::min(taken, static_cast<size_t>(put));
+    offset += done;
+    data.remove_prefix(done);
+  }
+  if (data.empty()) return {};
+  Status status = write(offset, data);
+  return status.ok() ? sync() : status;
 }
 
 Status PosixFile::allocate(uint64_t offset, uint64_t length) {

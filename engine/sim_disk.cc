@@ -59,6 +59,11 @@ struct SimDisk::Inode {
     }
     changes = std::move(doomed);
   }
+  // The last write alone; what was written before it elsewhere stays as it is.
+  void sync_last() {
+    durable.replace(changes.back().offset, changes.back().data.size(), changes.back().data);
+    changes.pop_back();
+  }
   // What a failed sync left in the page cache alone is forgotten: the file reads as the disk has it.
   void evict() {
     if (std::none_of(changes.begin(), changes.end(), [](const Change& change) { return change.doomed; }))
@@ -179,6 +184,18 @@ class SimFile final : public File {
       inode_->sync();
     } else {
       for (auto& change : inode_->changes) change.doomed = true;
+    }
+    return status;
+  }
+  Status write_synced(uint64_t offset, std::string_view data) override {
+    INVARIANT(offset % kPage == 0 && offset + data.size() <= inode_->durable.size());
+    Status status = write(offset, data);
+    if (!status.ok()) return status;
+    status = disk_.begin("sync " + path_);
+    if (status.ok()) {
+      inode_->sync_last();
+    } else {
+      inode_->changes.back().doomed = true;
     }
     return status;
   }

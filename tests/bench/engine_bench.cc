@@ -47,6 +47,7 @@ struct Settings {
   std::string only;
 };
 
+constexpr const char* kUsage = "Options: --records N, --value-bytes N, --rounds N, --dir DIR, --only NAME.";
 constexpr uint64_t kWriteBuffer = 64 << 20;
 constexpr uint64_t kCommit = 16;  // Puts a commit.
 constexpr uint64_t kColdCache = 32 << 20;
@@ -383,7 +384,11 @@ uint64_t directory_bytes(const std::string& directory) {
   uint64_t bytes = 0;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     const auto extension = entry.path().extension();
-    if (extension == ".vst" || extension == ".sst" || extension == ".ldb") bytes += entry.file_size();
+    if (extension != ".vst" && extension != ".sst" && extension != ".ldb") continue;
+    // Background work may delete a file between its listing and now.
+    std::error_code gone;
+    const uint64_t size = entry.file_size(gone);
+    if (!gone) bytes += size;
   }
   return bytes;
 }
@@ -514,8 +519,9 @@ double median(std::vector<double> values) {
 
 int main(int argc, char** argv) {
   Settings settings;
-  for (int i = 1; i + 1 < argc; i += 2) {
+  for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
+    if (i + 1 == argc) fail("what does " + option + " want? " + kUsage);
     if (option == "--records")
       settings.records = std::strtoull(argv[i + 1], nullptr, 10);
     else if (option == "--value-bytes")
@@ -527,7 +533,7 @@ int main(int argc, char** argv) {
     else if (option == "--only")
       settings.only = argv[i + 1];
     else
-      fail("unknown option " + option);
+      fail("unknown option " + option + ". " + kUsage);
   }
   if (settings.rounds < 1 || settings.records < 1000) fail("at least one round of 1000 records");
   const std::vector<std::string> names{"varve", "rocksdb", "leveldb"};

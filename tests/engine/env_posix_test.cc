@@ -100,6 +100,34 @@ TEST_SUITE("engine/env_posix") {
     }
   }
 
+  TEST_CASE("write_synced writes what was given, pads the last page with zeros and leaves the rest") {
+    const TempDirectory dir;
+    for (const char* place : {"/tmp", "/dev/shm"}) {  // The second knows no O_DIRECT.
+      const std::string path = std::string(place) + "/varve-write-synced-" + std::to_string(::getpid());
+      auto file = opened(path, OpenMode::kCreate);
+      std::string expected(3 << 20, 'x');
+      REQUIRE(file->write(0, expected).ok());
+      REQUIRE(file->sync().ok());
+      const auto put = [&](uint64_t offset, const std::string& data) {
+        REQUIRE(file->write_synced(offset, data).ok());
+        expected.replace(offset, data.size(), data);
+        // Zeros, or what was there: both are allowed.
+        const uint64_t end = offset + data.size(), page = (end + 4095) / 4096 * 4096;
+        const std::string rest = read_all(*file).substr(end, page - end);
+        CHECK((rest == expected.substr(end, page - end) || rest == std::string(page - end, '\0')));
+        expected.replace(end, page - end, rest);
+        CHECK(read_all(*file) == expected);
+      };
+      put(4096, "hello");
+      put(8192, std::string(4096, 'p'));
+      put(16384, std::string((1 << 20) + 5000, 'q'));  // More than goes at once.
+      REQUIRE(file->write(4096, "again").ok());        // Through the cache: one file for both ways.
+      expected.replace(4096, 5, "again");
+      CHECK(read_all(*file) == expected);
+      ::unlink(path.c_str());
+    }
+  }
+
   // The same random calls on a file past the page cache and on a string; whether the file system of /tmp
   // takes O_DIRECT or not, the answers must be those of the string.
   TEST_CASE("past the page cache, writes and reads of any alignment behave as on a string") {

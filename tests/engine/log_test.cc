@@ -168,6 +168,26 @@ TEST_SUITE("engine/log") {
     REQUIRE(log->close().ok());
   }
 
+  TEST_CASE("kAlways: a group waits for a sync of the file if something before it does") {
+    SimWorld world(1);
+    auto log = must_open(world, SyncPolicy::kEverySec);
+    world.executor.run_all();
+    log->append("through the cache");
+    log->end_turn();
+    log->append("and past it");
+    log->set_policy(SyncPolicy::kAlways);
+    world.executor.run_all();
+    REQUIRE(log->synced() == log->end());
+    for (uint64_t seed = 0; seed < 50; ++seed) {
+      CAPTURE(seed);
+      SimWorld after(seed, world.disk->crash(seed));
+      const Opened again = open_log(after.env, SyncPolicy::kAlways);
+      REQUIRE(again.status.ok());
+      CHECK(again.records == std::vector<std::string>{"through the cache", "and past it"});
+    }
+    REQUIRE(log->close().ok());
+  }
+
   TEST_CASE("request_sync syncs under any policy, and set_policy(kAlways) what was not synced before") {
     SimWorld world(1);
     auto log = must_open(world, SyncPolicy::kNo);

@@ -70,6 +70,26 @@ TEST_SUITE("engine/sim") {
     CHECK(size_only);
   }
 
+  TEST_CASE("a synced write survives every crash, and what was written before it elsewhere need not") {
+    SimDisk disk;
+    REQUIRE(disk.make_directory("d").ok());
+    REQUIRE(disk.sync_directory(".").ok());
+    auto file = create(disk, "d/f");
+    REQUIRE(file->write(0, std::string(16384, '.')).ok());
+    REQUIRE(file->sync().ok());
+    REQUIRE(disk.sync_directory("d").ok());
+    REQUIRE(file->write(0, "unsynced").ok());
+    REQUIRE(file->write_synced(8192, "synced").ok());
+    bool lost = false;
+    for (uint64_t seed = 0; seed < 50; ++seed) {
+      CAPTURE(seed);
+      const std::string after = disk.crash(seed)->contents("d/f");
+      CHECK(after.substr(8192, 7) == "synced.");
+      lost |= after.substr(0, 8) == "........";
+    }
+    CHECK(lost);
+  }
+
   TEST_CASE("the same seed makes the same disk, and a crash leaves the running disk as it was") {
     SimDisk disk;
     auto file = create(disk, "a");
