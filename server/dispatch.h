@@ -15,12 +15,15 @@
 //   D2  A batch is applied at most once, after the handler has returned.
 //   D3  One call of process() executes at most kCommandsPerTurn requests and then lets others go first.
 //
+// Two files: dispatch.cc runs commands, dispatch_waits.cc is about those that wait.
+//
 // Threads: the reactor. run_on_worker() is what a worker runs; it touches only what was handed to it.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -81,6 +84,8 @@ class Dispatcher {
   using Request = RequestQueue::Request;
   using Args = std::span<const std::string_view>;
   struct LongRun;
+
+  static std::string storage_error(const engine::Status& status);
 
   bool parse(Client& client);
   void prefetch(Client& client);

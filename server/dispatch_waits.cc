@@ -1,0 +1,252 @@
+// What commands wait for: cold blocks, a worker, room, a key, an outcome; and how they go on.
+#include <algorithm>
+#include <utility>
+
+#include "server/dispatch.h"
+#include "server/log.h"
+#include "server/server.h"
+
+namespace server {
+
+// One run of a read-only command on a worker, over one snapshot.
+struct Dispatcher::LongRun {
+  std::shared_ptr<const engine::Snapshot> snapshot;
+  resp::OutputBuffer output;
+  resp::ReplyWriter reply{output};
+  engine::Lsn seen = 0;
+  uint32_t hits = 0, misses = 0;
+};
+
+// ------------------------------------------------------------------ waiting
+
+Waiting& Dispatcher::wait(Client& client, Waiting::For what) {
+  if (!client.waiting) {
+    client.waiting = std::make_unique<Waiting>();
+    client.waiting->started_us = now_us_;
+    ++waiting_;
+  }
+  client.waiting->what = what;
+  return *client.waiting;
+}
+
+Dispatcher::Ran Dispatcher::park(Client& client, Waiting::For what) {
+  if (what == Waiting::For::kAdmission) ++server_.stats().admission_waits;
+  wait(client, what);
+  parked_.push_back(&client);
+  return Ran::kWaits;
+}
+
+void Dispatcher::retry_parked() {
+  std::vector<Client*> parked = std::exchange(parked_, {});
+  for (Client* client : parked) rerun(*client);
+}
+
+void Dispatcher::forget(Client& client) {
+  std::erase(parked_, &client);
+  if (client.waiting && client.waiting->blocked) {
+    server_.blocking().remove(client.id);
+    // It may have been running for a key that others wait for.
+    if (server_.blocking().any_ready()) env_.executor.post(engine::Task([this] { serve_blocked(); }));
+  }
+  if (client.waiting && !client.waiting->in_flight) {
+    client.waiting.reset();
+    --waiting_;
+  }
+}
+
+void Dispatcher::fetch(Client& client) {
+  Waiting& waiting = *client.waiting;
+  Stats& stats = server_.stats();
+  if (waiting.context.fetches() == 0) ++stats.cold_commands;
+  ++stats.cold_restarts;
+  if (waiting.runs == Stats::kRunsExpected) ++stats.many_restarts;
+  waiting.in_flight = true;
+  engine_.fetch(waiting.context, engine::Task([this, &client] {
+                  client.waiting->in_flight = false;
+                  rerun(client);
+                }));
+}
+
+void Dispatcher::run_on_worker(Client& client, const Request& request) {
+  ++server_.stats().long_reads;
+  auto run = std::make_shared<LongRun>();
+  run->snapshot = engine_.snapshot();
+  run->reply.set_version(client.reply.version());
+  client.waiting->in_flight = true;
+  // All that the worker uses is in here, or held still by C1.
+  struct Job {
+    Handler handler;
+    Args args;
+    int64_t now_ms;
+    uint64_t seed;
+    uint32_t database_number;
+    ObjectId database;
+  };
+  const Job job{request.command->handler, client.requests.args(request),
+                client.waiting->now_ms,   client.waiting->random_seed,
+                client.session.database,  server_.databases().object(client.session.database)};
+  env_.executor.submit(engine::Lane::kLongRead, engine::Task([run, job, &client, &server = server_] {
+                         const auto reader = run->snapshot->reader();
+                         engine::Batch nothing;
+                         View view(*reader, nullptr, nothing, job.now_ms);
+                         CommandContext context{job.args, view, run->reply, client, server};
+                         context.database_number = job.database_number;
+                         context.database = job.database;
+                         context.random_seed = job.seed;
+                         context.snapshot = run->snapshot.get();
+                         try {
+                           job.handler(context);
+                         } catch (const StorageError& error) {
+                           run->reply.rollback(0);
+                           run->reply.error(storage_error(error.status));
+                         }
+                         run->seen = std::max(view.seen(), context.seen);
+                         run->hits = view.hits();
+                         run->misses = view.misses();
+                       }),
+                       engine::Task([this, run, &client] {
+                         run->snapshot.reset();
+                         client.waiting->in_flight = false;
+                         worker_done(client, *run);
+                       }));
+}
+
+void Dispatcher::worker_done(Client& client, LongRun& run) {
+  if (client.closed() || server_.stopping()) return drop(client);
+  const uint64_t mark = client.reply.mark();
+  client.output.splice(std::move(run.output));
+  now_us_ = env_.clock.monotonic_us();
+  server_.stats().count_lookups(run.hits, run.misses);
+  finish(client, client.requests.front(), mark, run.seen, false);
+  go_on(client);
+}
+
+// A command that waited begins anew.
+void Dispatcher::rerun(Client& client) {
+  if (client.closed() || server_.stopping()) return drop(client);
+  turn_us_ = now_us_ = env_.clock.monotonic_us();
+  turn_ms_ = env_.clock.wall_ms();
+  if (execute(client, client.requests.front()) == Ran::kDone) go_on(client);
+  if (server_.blocking().any_ready()) serve_blocked();
+}
+
+// The command that waited is answered: on with what was sent after it.
+void Dispatcher::go_on(Client& client) {
+  end_wait(client);
+  if (client.closed()) return server_.destroy_if_possible(client);
+  process(client);
+  if (!client.closed()) server_.output_added(client);
+}
+
+// The same, from within another one's turn.
+void Dispatcher::go_on_later(Client& client) {
+  end_wait(client);
+  server_.output_added(client);
+  server_.work_left(client);
+}
+
+void Dispatcher::end_wait(Client& client) {
+  if (client.waiting->blocked) client.watch_for_end(false);
+  client.waiting.reset();
+  --waiting_;
+  if (client.closed()) return;
+  client.requests.pop();
+  if (client.closing_after_reply()) client.requests.clear();
+}
+
+void Dispatcher::drop(Client& client) {
+  client.waiting.reset();
+  --waiting_;
+  server_.destroy_if_possible(client);
+}
+
+// ------------------------------------------------------------------ waiting for a key
+
+void Dispatcher::block(Client& client, bool absent) {
+  Blocking& blocking = server_.blocking();
+  Waiting& waiting = wait(client, Waiting::For::kKey);
+  waiting.context = {};
+  waiting.ready_key.reset();
+  if (waiting.blocked) {
+    const Unblock end = blocking.passed(client.id, absent, now_us_);
+    if (end != Unblock::kNo) end_block(client, end);
+    return;
+  }
+  waiting.blocked = true;
+  static constexpr int64_t kLongestMs = int64_t{1} << 50;
+  const uint64_t deadline_us = block_.timeout_ms == 0 || block_.timeout_ms > kLongestMs
+                                   ? 0
+                                   : now_us_ + static_cast<uint64_t>(block_.timeout_ms) * 1000;
+  blocking.add(client.id, client.session.database, block_, deadline_us);
+  client.watch_for_end(true);
+}
+
+void Dispatcher::serve_blocked() {
+  if (serving_ || server_.stopping()) return;
+  serving_ = true;
+  while (const auto turn = server_.blocking().next()) {
+    Client* client = server_.clients().find(turn->client);
+    INVARIANT(client != nullptr && client->waiting != nullptr);
+    Waiting& waiting = *client->waiting;
+    turn_us_ = now_us_ = env_.clock.monotonic_us();
+    turn_ms_ = env_.clock.wall_ms();
+    waiting.started_us = now_us_;
+    waiting.runs = 0;  // A new run, with a clock of its own.
+    waiting.ready_key = turn->key;
+    if (execute(*client, client->requests.front()) == Ran::kDone) go_on_later(*client);
+  }
+  serving_ = false;
+}
+
+size_t Dispatcher::blocked() const {
+  size_t count = server_.blocking().size();
+  for (const Client* client : parked_)
+    count += client->waiting->counts_as_blocked() && !client->waiting->blocked;
+  return count;
+}
+
+void Dispatcher::time_out_blocked() {
+  for (const uint64_t id : server_.blocking().due(env_.clock.monotonic_us())) unblock(id, Unblock::kTimeout);
+}
+
+bool Dispatcher::unblock(uint64_t client_id, Unblock how) {
+  switch (server_.blocking().end(client_id, how)) {
+    case Blocking::Ended::kNotWaiting: return false;
+    case Blocking::Ended::kLater: return true;
+    case Blocking::Ended::kNow: break;
+  }
+  end_block(*server_.clients().find(client_id), how);
+  return true;
+}
+
+void Dispatcher::end_block(Client& client, Unblock how) {
+  const uint64_t mark = client.reply.mark();
+  if (how == Unblock::kError)
+    client.reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+  else
+    client.reply.null_array();
+  client.waiting->started_us = now_us_;
+  finish(client, client.requests.front(), mark, 0, false);
+  go_on_later(client);
+}
+
+// ------------------------------------------------------------------ answers that come later
+
+void Dispatcher::suspend(Client& client) { wait(client, Waiting::For::kOutcome).in_flight = true; }
+
+bool Dispatcher::begin_answer(Client& client) {
+  client.waiting->in_flight = false;
+  if (client.closed() || server_.stopping()) {
+    drop(client);
+    return false;
+  }
+  now_us_ = env_.clock.monotonic_us();
+  return true;
+}
+
+void Dispatcher::end_answer(Client& client, uint64_t mark, engine::Lsn lsn) {
+  finish(client, client.requests.front(), mark, lsn, false);
+  go_on(client);
+}
+
+}  // namespace server
