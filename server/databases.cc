@@ -41,6 +41,14 @@ std::optional<uint32_t> Databases::number(ObjectId object) const {
   return std::nullopt;
 }
 
+std::optional<uint32_t> Databases::number_of_record(std::string_view key) const {
+  if (key.size() != 3) return std::nullopt;
+  const uint32_t number =
+      static_cast<uint32_t>(static_cast<unsigned char>(key[1])) << 8 | static_cast<unsigned char>(key[2]);
+  if (number >= count_ || key != database_key(number)) return std::nullopt;
+  return number;
+}
+
 void Databases::empty(View& view, uint32_t number) const {
   const std::string key = database_key(number);
   view.get(key);  // Who overwrites a reference looks at it first, so that the old object is known to be dead.
@@ -58,12 +66,10 @@ void Databases::swap(View& view, uint32_t a, uint32_t b) const {
 void Databases::refresh(const engine::Batch& batch) {
   engine::BatchReader reader(batch.bytes());
   while (reader.next()) {
-    const std::string_view key = reader.key();
-    if (reader.op() != engine::Batch::Op::kPut || key.size() != 3) continue;
-    const uint32_t number =
-        static_cast<uint32_t>(static_cast<unsigned char>(key[1])) << 8 | static_cast<unsigned char>(key[2]);
-    if (number >= count_ || key != database_key(number)) continue;
-    if (const auto reference = decode_database(reader.value())) references_[number] = *reference;
+    if (reader.op() != engine::Batch::Op::kPut) continue;
+    const auto number = number_of_record(reader.key());
+    if (!number) continue;
+    if (const auto reference = decode_database(reader.value())) references_[*number] = *reference;
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "engine/engine.h"
@@ -30,6 +31,10 @@ class Databases {
   ObjectId object(uint32_t number) const { return references_[number].id; }
   // The other way round; nothing: the database has been emptied, its object is dead.
   std::optional<uint32_t> number(ObjectId object) const;
+
+  // The number that a record of the directory is about; nothing: it is another kind of record, or of a
+  // database that there is not.
+  std::optional<uint32_t> number_of_record(std::string_view key) const;
 
   // In the command's batch; the dispatcher refreshes the table once it is applied.
   void empty(View& view, uint32_t number) const;
