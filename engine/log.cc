@@ -9,6 +9,7 @@
 #include "engine/log_io.h"
 #include "engine/log_recovery.h"
 #include "engine/log_segments.h"
+#include "engine/log_tail.h"
 
 namespace engine {
 namespace {
@@ -37,7 +38,10 @@ class LogImpl final : public Log {
   Status begin(LogHistory& history);
 
   Lsn append(std::string_view record) override;
-  void end_turn() override { pump(); }
+  void end_turn() override {
+    tail_.end_turn();
+    pump();
+  }
   Lsn end() const override { return end_; }
   Lsn written() const override { return written_; }
   Lsn synced() const override { return synced_; }
@@ -51,7 +55,14 @@ class LogImpl final : public Log {
   void tick() override;
   void release(Lsn lsn) override;
   Lsn oldest() const override;
+  std::shared_ptr<LogPin> pin(Lsn lsn) override;
+  void keep(uint64_t bytes) override;
+  std::shared_ptr<const LogSegment> find_segment(Lsn lsn, Lsn* until) const override;
+  bool recent(Lsn lsn, LogChunk* chunk) const override { return tail_.get(lsn, written_, chunk); }
   Status close() override;
+  bool idle() const override {
+    return writing_ == nullptr && syncing_ == nullptr && naming_ == nullptr && !pool_.busy();
+  }
   Stats stats() const override;
 
  private:
@@ -84,6 +95,7 @@ class LogImpl final : public Log {
   void progress();
   void start_naming();
   void complete_naming(Naming& naming);
+  Lsn releasable();
   void release_segments();
   Status close_with_mark();
 
@@ -97,6 +109,9 @@ class LogImpl final : public Log {
   Lsn synced_;
   Lsn sync_wanted_ = 0;  // Under kAlways the end is always wanted.
   Lsn released_ = 0;
+  uint64_t keep_bytes_;
+  std::vector<std::weak_ptr<LogPin>> pins_;
+  LogTail tail_;
   uint64_t last_sync_us_;
   Status failure_;
   bool closed_ = false;
@@ -121,6 +136,7 @@ LogImpl::LogImpl(Env& env, LogOptions options, LogHistory history)
       end_(history.report.end),
       written_(end_),
       synced_(end_),
+      keep_bytes_(options_.keep_bytes),
       last_sync_us_(env.clock.monotonic_us()),
       full_(history.segments.begin(), history.segments.end()),
       pool_(env, options_.directory, options_.segment_bytes, [this] { progress(); }),
@@ -181,6 +197,8 @@ Lsn LogImpl::append(std::string_view record) {
     tail.first = end_;
   }
   append_record(tail.frame, record);
+  if (!pins_.empty()) [[unlikely]]
+    tail_.add(end_, record);
   end_ += record.size();
   return end_;
 }
@@ -374,6 +392,7 @@ void LogImpl::tick() {
   if (closed_) return;
   pool_.tick();
   start_naming();
+  release_segments();  // A pin may be gone.
   const bool due = env_.clock.monotonic_us() >= last_sync_us_ + kSyncIntervalUs;
   if (policy_ == SyncPolicy::kEverySec && due && end_ > synced_) sync_wanted_ = end_;
   pump();
@@ -384,13 +403,55 @@ void LogImpl::release(Lsn lsn) {
   release_segments();
 }
 
+std::shared_ptr<LogPin> LogImpl::pin(Lsn lsn) {
+  INVARIANT(lsn >= oldest());
+  auto pin = std::make_shared<LogPin>(lsn);
+  pins_.push_back(pin);
+  return pin;
+}
+
+void LogImpl::keep(uint64_t bytes) {
+  keep_bytes_ = bytes;
+  release_segments();
+}
+
+// Up to where records can go, as far as those are concerned who read them.
+Lsn LogImpl::releasable() {
+  const uint64_t keep = pool_.status().code() == Code::kNoSpace ? 0 : keep_bytes_;
+  Lsn lsn = std::min({released_, written_, end_ > keep ? end_ - keep : 0});
+  std::erase_if(pins_, [&lsn](const std::weak_ptr<LogPin>& weak) {
+    const auto pin = weak.lock();
+    if (pin) lsn = std::min(lsn, pin->lsn());
+    return !pin;
+  });
+  if (pins_.empty()) tail_.clear();
+  return lsn;
+}
+
+std::shared_ptr<const LogSegment> LogImpl::find_segment(Lsn lsn, Lsn* until) const {
+  if (lsn >= written_) return nullptr;
+  for (const LogSegmentPtr& segment : full_) {
+    if (lsn < segment->first || lsn >= segment->end) continue;
+    *until = std::min(segment->end, written_);
+    return segment;
+  }
+  for (size_t i = 0; i < tails_.size(); ++i) {
+    const Lsn end = i + 1 < tails_.size() ? tails_[i + 1].segment->first : end_;
+    if (lsn < tails_[i].segment->first || lsn >= end) continue;
+    *until = std::min(end, written_);
+    return tails_[i].segment;
+  }
+  return nullptr;
+}
+
 void LogImpl::release_segments() {
+  const Lsn releasable = this->releasable();
   while (!full_.empty()) {
     const LogSegmentPtr& segment = full_.front();
     const auto in_use = [&segment](const JobPtr& job) {
       return job != nullptr && std::find(job->syncs.begin(), job->syncs.end(), segment) != job->syncs.end();
     };
-    if (segment->end > std::min(released_, written_) || !segment->named || in_use(syncing_)) return;
+    if (segment->end > releasable || !segment->named || in_use(syncing_)) return;
     std::erase(dirty_, segment);
     pool_.retire(segment);
     full_.pop_front();
@@ -416,6 +477,7 @@ Status LogImpl::close() {
     request_sync();
   }
   closed_ = true;
+  pool_.stop();
   while (naming_ != nullptr) {
     const std::shared_ptr<Naming> naming = naming_;
     std::call_once(naming->once,

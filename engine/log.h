@@ -39,6 +39,7 @@ struct LogOptions {
   std::string directory;
   uint64_t segment_bytes = 32 << 20;  // A multiple of 4096, from 16 KB.
   SyncPolicy policy = SyncPolicy::kEverySec;
+  uint64_t keep_bytes = 0;  // See Log::keep().
 };
 
 // What replay found.
@@ -48,6 +49,26 @@ struct LogRecovery {
   uint64_t bytes = 0;      // Of them.
   uint64_t cut_bytes = 0;  // Behind the first damage, given up as the tail of a power cut.
   std::string cut_at;      // File and offset of it, empty if the log ended cleanly.
+  bool clean = false;      // The log was closed by close(), and nothing behind its end is missing.
+};
+
+struct LogSegment;
+
+// A position that a reader of the log has not passed. Threads: the reactor.
+class LogPin {
+ public:
+  explicit LogPin(Lsn lsn) : lsn_(lsn) {}
+  Lsn lsn() const { return lsn_; }
+  void advance(Lsn lsn) { lsn_ = lsn; }
+
+ private:
+  Lsn lsn_;
+};
+
+// Records as a frame's payload has them (each its length and its bytes), whole ones.
+struct LogChunk {
+  Lsn first = 0, end = 0;
+  std::string payload;
 };
 
 class Log {
@@ -98,9 +119,23 @@ class Log {
   virtual void release(Lsn lsn) = 0;
   virtual Lsn oldest() const = 0;  // The first LSN still in a segment.
 
+  // ---- reading it while it is written (engine/log_reader.h)
+  // Segments with records above the pin stay, released or not, as long as the pin lives. Requires: lsn >=
+  // oldest().
+  virtual std::shared_ptr<LogPin> pin(Lsn lsn) = 0;
+  // Keeps so many bytes of records behind the end though nobody needs them; on a full disk, none.
+  virtual void keep(uint64_t bytes) = 0;
+  // The segment that holds the record which begins at `lsn`, and the LSN up to which it can be read from the
+  // file; null: it is gone, or not yet written.
+  virtual std::shared_ptr<const LogSegment> find_segment(Lsn lsn, Lsn* until) const = 0;
+  // The newest records are also in memory while there is a pin. False: not those at `lsn`.
+  virtual bool recent(Lsn lsn, LogChunk* chunk) const = 0;
+
   // Writes and syncs what is left and says in the log that this was all, blocking. Nothing may be appended
   // afterwards.
   virtual Status close() = 0;
+  // After close(): none of its jobs is left, and the directory may be opened again.
+  virtual bool idle() const = 0;
 
   struct Stats {
     uint64_t frames = 0, bytes_written = 0, syncs = 0, sync_us = 0, sync_us_max = 0, segments = 0;

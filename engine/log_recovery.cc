@@ -258,6 +258,7 @@ Status Recovery::settle(size_t needed, size_t used) {
     end_ = from_;
   }
   history_.report.end = end_;
+  history_.report.clean = history_.clean;
   for (size_t i = 0; i < found_.size(); ++i) {
     LogSegment& segment = *found_[i];
     const bool empty = i + 1 == used && segment.end == segment.first && !history_.clean;

@@ -177,7 +177,7 @@ void LogSegmentPool::tick() {
 }
 
 void LogSegmentPool::start() {
-  if (busy_) return;
+  if (busy_ || stopped_) return;
   auto job = std::make_shared<Job>(self_);
   job->files = &env_.files;
   job->directory = directory_;
@@ -208,7 +208,7 @@ void LogSegmentPool::run(std::shared_ptr<Job> job) {
       [job] {
         LogSegmentPool* pool = *job->owner;
         if (pool == nullptr) return;  // What is half made, the next open sweeps.
-        if (job->finished) {
+        if (job->finished || pool->stopped_) {
           pool->finish(*job);
         } else {
           pool->run(job);
@@ -219,6 +219,7 @@ void LogSegmentPool::run(std::shared_ptr<Job> job) {
 void LogSegmentPool::finish(Job& job) {
   busy_ = false;
   // A file that could not be removed is found and released again after the next open.
+  if (!job.finished) return;  // Stopped: what is half made, the next open sweeps.
   const bool making = job.remove.empty();
   if (making) status_ = job.status;
   if (making && !status_.ok()) retry_at_us_ = env_.clock.monotonic_us() + kRetryUs;

@@ -82,6 +82,9 @@ class LogSegmentPool {
   void retire(LogSegmentPtr segment);
   // Keeps one ready; after a failure once a second.
   void tick();
+  // Begins nothing more.
+  void stop() { stopped_ = true; }
+  bool busy() const { return busy_; }
   // Why the last attempt to prepare one failed.
   const Status& status() const { return status_; }
 
@@ -99,6 +102,7 @@ class LogSegmentPool {
   std::deque<LogSegmentPtr> retired_;
   uint64_t reserve_ = 0;  // The record size asked for, until there is a segment for it.
   bool busy_ = false;
+  bool stopped_ = false;
   Status status_;
   uint64_t retry_at_us_ = 0;
   const std::shared_ptr<LogSegmentPool*> self_;  // Jobs find null here when the pool is gone.
