@@ -87,4 +87,15 @@ bool BatchReader::next() {
   return damaged("unknown operation");
 }
 
+Status Batch::assign(std::string_view record) {
+  clear();
+  size_t operations = 0;
+  BatchReader reader(record);
+  while (reader.next()) ++operations;
+  if (!reader.status().ok()) return reader.status();
+  bytes_ = record;
+  operations_ = operations;
+  return {};
+}
+
 }  // namespace engine

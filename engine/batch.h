@@ -35,6 +35,9 @@ class Batch {
   // put and the erase that move it, and the header put must carry the same reference.
   void moved(ObjectId id, uint32_t generation);
 
+  // Becomes the batch that these bytes are. Errors: kCorruption, and it is empty then.
+  Status assign(std::string_view record);
+
   void clear() {
     bytes_.clear();
     operations_ = 0;

@@ -19,8 +19,10 @@
 #include <vector>
 
 #include "engine/batch.h"
+#include "engine/checkpoint.h"
 #include "engine/env.h"
 #include "engine/log.h"
+#include "engine/log_reader.h"
 #include "engine/lsn.h"
 #include "engine/reader.h"
 #include "engine/schema.h"
@@ -36,6 +38,7 @@ struct EngineOptions {
   uint64_t memtable_bytes = 0;
   uint64_t log_segment_bytes = 32 << 20;
   SyncPolicy sync = SyncPolicy::kEverySec;
+  uint64_t log_keep_bytes = 0;  // Of the log behind its end, for readers that come back (Engine::keep_log).
   Compression compression = Compression::kLz4;
   uint32_t block_bytes = 4096;
   // Disk space held back so that deletes and compactions work on a full disk.
@@ -142,6 +145,26 @@ class Engine {
   virtual void on_progress(std::function<void()> listener) = 0;
   virtual void set_sync_policy(SyncPolicy policy) = 0;
   virtual void request_sync() = 0;
+
+  // ---- replication: the log as a stream, and a store as files
+  // Applies records that another engine's log holds from end() on: this log holds the same bytes at the same
+  // LSNs. No local write may come between. Requires: foreign_admission() said kOpen for at least its size.
+  virtual Lsn apply_foreign(const Batch& record) = 0;
+  // Memory and log alone: a full disk stops it only when the log cannot grow.
+  virtual Admission foreign_admission(uint64_t record_bytes) = 0;
+  // The log from `from` on, pinned. Null: it does not reach back so far, or has not come so far.
+  virtual std::unique_ptr<LogReader> read_log(Lsn from) = 0;
+  virtual Lsn log_begin() const = 0;
+  virtual void keep_log(uint64_t bytes) = 0;
+  // Pins the tables of the present version and the log from them on. `done` is called on the reactor.
+  virtual void checkpoint(std::function<void(Result<std::shared_ptr<const Checkpoint>>)> done) = 0;
+  // The tables that are live, and where: what a checkpoint need not bring.
+  virtual std::vector<CheckpointFile> tables() const = 0;
+  virtual const std::string& directory() const = 0;
+  // Ends everything as stop() does, then opens what the directory holds by then (a checkpoint that has come
+  // in, engine/incoming.h), as open() does, blocking. Snapshots live on; readers, ReadContexts and LogReaders
+  // must be gone. Not OK: the engine cannot be used any more, but destroyed.
+  virtual void reopen(std::function<void(Status)> done) = 0;
 
   // ---- counts
   // Live counted keys under `owner`; too high by at most unsettled() until debts are paid.

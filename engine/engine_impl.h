@@ -3,6 +3,7 @@
 //     engine_open.cc    recovery: lock, manifest, tables, log
 //     engine_read.cc    get, readers, snapshots
 //     engine_write.cc   admission, apply, freezing, memory and disk limits
+//     engine_stream.cc  the log as a stream, checkpoints, opening anew
 //     background.cc     flushes, compactions, installing their results, removing what is obsolete
 //     engine_stats.cc   figures and descriptions
 //
@@ -67,6 +68,15 @@ class EngineImpl final : public Engine {
   void on_progress(std::function<void()> listener) override { listener_ = std::move(listener); }
   void set_sync_policy(SyncPolicy policy) override { log_->set_policy(policy); }
   void request_sync() override { log_->request_sync(); }
+  Lsn apply_foreign(const Batch& record) override;
+  Admission foreign_admission(uint64_t record_bytes) override;
+  std::unique_ptr<LogReader> read_log(Lsn from) override;
+  Lsn log_begin() const override { return log_->oldest(); }
+  void keep_log(uint64_t bytes) override;
+  void checkpoint(std::function<void(Result<std::shared_ptr<const Checkpoint>>)> done) override;
+  std::vector<CheckpointFile> tables() const override;
+  const std::string& directory() const override { return options_.directory; }
+  void reopen(std::function<void(Status)> done) override;
   uint64_t count(ObjectId owner) const override;
   uint64_t unsettled() const override;
 
@@ -102,6 +112,8 @@ class EngineImpl final : public Engine {
   Status open_tables();
   Status sweep_orphans();
   Status replay(Lsn end, std::string_view record);
+  static void open_again(EngineImpl* engine, std::function<void(Status)> done);
+  void learn_ids(std::string_view record);
 
   // ---- writing
   void apply_operations(BatchReader& operations, Batch* batch, Lsn lsn);

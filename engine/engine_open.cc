@@ -3,6 +3,7 @@
 
 #include "engine/engine_impl.h"
 #include "engine/file_names.h"
+#include "engine/incoming.h"
 
 namespace engine {
 
@@ -56,6 +57,7 @@ Status EngineImpl::recover(LogRecovery* recovery) {
   auto lock = env_.files.lock(path("LOCK"));
   if (!lock.ok()) return lock.status();
   lock_ = std::move(lock).value();
+  if (Status s = install_incoming(env_.files, options_.directory); !s.ok()) return s;
 
   VersionEdit initial;
   initial.properties[kHashSeed] = hex(env_.entropy.next());
@@ -83,6 +85,7 @@ Status EngineImpl::recover(LogRecovery* recovery) {
   log_options.directory = options_.directory;
   log_options.segment_bytes = options_.log_segment_bytes;
   log_options.policy = options_.sync;
+  log_options.keep_bytes = options_.log_keep_bytes;
   auto log = Log::open(
       env_, log_options, flushed_, [this](Lsn end, std::string_view record) { return replay(end, record); },
       recovery);
@@ -136,12 +139,16 @@ Status EngineImpl::sweep_orphans() {
   return removed ? env_.files.sync_directory(options_.directory) : Status();
 }
 
-Status EngineImpl::replay(Lsn end, std::string_view record) {
-  BatchReader operations(record);
-  // Ids in the record were given out before the crash, also those that only elements name.
+// Ids in a record that comes from elsewhere have been given out, also those that only elements name.
+void EngineImpl::learn_ids(std::string_view record) {
   BatchReader ids(record);
   while (ids.next())
     if (ids.op() != Batch::Op::kMoved) next_object_ = std::max(next_object_, schema_.owner(ids.key()) + 1);
+}
+
+Status EngineImpl::replay(Lsn end, std::string_view record) {
+  BatchReader operations(record);
+  learn_ids(record);
   apply_operations(operations, nullptr, end);
   if (!operations.status().ok()) {
     return Status(operations.status().code(),

@@ -139,6 +139,7 @@ class FileManifest final : public Manifest {
   FileManifest(FileSystem& files, const std::string& directory) : files_(files), directory_(directory) {}
 
   Status open_or_create(const VersionEdit& initial);
+  Status create(const VersionEdit& initial);
   const ManifestState& state() const override { return state_; }
   Status apply(const VersionEdit& edit) override;
   uint64_t file_bytes() const override { return end_; }
@@ -191,6 +192,18 @@ Status FileManifest::create(const VersionEdit& initial, const std::vector<std::s
   if (Status s = begin_file(); !s.ok()) return s;
   sweep(names);
   return {};
+}
+
+Status FileManifest::create(const VersionEdit& initial) {
+  const auto names = files_.list(directory_);
+  if (!names.ok()) return names.status();
+  // Those of an attempt that a crash has ended.
+  for (const std::string& name : names.value()) {
+    if (!parse_manifest_name(name) && name != "CURRENT.tmp") continue;
+    if (Status s = files_.remove(directory_ + "/" + name); !s.ok()) return s;
+  }
+  state_.apply(initial);
+  return begin_file();
 }
 
 Status FileManifest::load(const std::vector<std::string>& names) {
@@ -382,6 +395,10 @@ Result<std::unique_ptr<Manifest>> Manifest::open(FileSystem& files, const std::s
   auto manifest = std::make_unique<FileManifest>(files, directory);
   if (Status s = manifest->open_or_create(initial); !s.ok()) return s;
   return std::unique_ptr<Manifest>(std::move(manifest));
+}
+
+Status Manifest::create(FileSystem& files, const std::string& directory, const VersionEdit& state) {
+  return FileManifest(files, directory).create(state);
 }
 
 }  // namespace engine

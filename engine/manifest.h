@@ -68,6 +68,8 @@ class Manifest {
   // Errors: kCorruption naming file and offset; kTooNew; kIoError; kNoSpace.
   static Result<std::unique_ptr<Manifest>> open(FileSystem& files, const std::string& directory,
                                                 const VersionEdit& initial);
+  // Makes a new one of `state` in a directory that has tables, but no CURRENT. Blocking.
+  static Status create(FileSystem& files, const std::string& directory, const VersionEdit& state);
   virtual ~Manifest() = default;
   virtual const ManifestState& state() const = 0;
   // Appends and syncs one edit. Blocking. Requires: removed tables are there, added ones are not.

@@ -1,0 +1,300 @@
+// One engine following another: the same bytes at the same LSNs, by the log alone or by a checkpoint and the
+// log, whatever crashes in between.
+#include <functional>
+
+#include "engine/incoming.h"
+#include "engine/log_format.h"
+#include "tests/engine/engine_player.h"
+
+using namespace engine_test;
+
+namespace {
+
+EngineOptions stream_options(SyncPolicy policy = SyncPolicy::kEverySec) {
+  EngineOptions options = small_options();
+  options.memtable_bytes = 4 << 10;
+  options.log_segment_bytes = 16 << 10;
+  options.sync = policy;
+  return options;
+}
+
+Model settled_model(Store& store) {
+  Model model = store.read_model(kDatabases);
+  Store::drop_empty(&model);
+  return model;
+}
+
+// Some records of the leader's log, from where `from` says.
+LogChunk read_some(Store& leader, LogReader& reader) {
+  LogChunk chunk;
+  if (leader.roll(2) == 0 && reader.take(&chunk)) return chunk;
+  bool done = false;
+  reader.fetch(1 + leader.roll(5000), [&](Result<LogChunk> result) {
+    INFO(result.status().message());
+    REQUIRE(result.ok());
+    chunk = result.value();
+    done = true;
+  });
+  while (!done) REQUIRE(leader.world().executor.run_one());
+  return chunk;
+}
+
+void apply_chunk(Store& follower, const LogChunk& chunk) {
+  REQUIRE(chunk.first == follower.engine().end());
+  std::string_view rest = chunk.payload;
+  Batch batch;
+  while (!rest.empty()) {
+    const auto record = next_record(rest);
+    REQUIRE(record.has_value());
+    REQUIRE(batch.assign(*record).ok());
+    for (int i = 0; follower.engine().foreign_admission(record->size()) != Engine::Admission::kOpen; ++i) {
+      REQUIRE(i < 10000);
+      follower.turn();
+      follower.world().executor.run_one();
+    }
+    follower.engine().apply_foreign(batch);
+    follower.turn();
+  }
+}
+
+std::shared_ptr<const Checkpoint> take_checkpoint(Store& leader) {
+  std::shared_ptr<const Checkpoint> checkpoint;
+  leader.engine().checkpoint([&](Result<std::shared_ptr<const Checkpoint>> result) {
+    REQUIRE(result.ok());
+    checkpoint = result.value();
+  });
+  for (int i = 0; !checkpoint; ++i) {
+    REQUIRE(i < 10000);
+    if (!leader.world().executor.run_one()) leader.turn();
+  }
+  return checkpoint;
+}
+
+// Brings a checkpoint into the follower's directory; returns how many bytes of tables had to come.
+Result<uint64_t> bring(Store& leader, const Checkpoint& checkpoint, SimDisk& disk,
+                       const std::vector<CheckpointFile>& own, uint64_t seed) {
+  auto incoming = IncomingCheckpoint::begin(disk, seed, "/db", checkpoint.state(), own);
+  if (!incoming.ok()) return incoming.status();
+  uint64_t bytes = 0;
+  while (!(*incoming)->wanted().empty()) {
+    const CheckpointFile file = (*incoming)->wanted().front();
+    for (uint64_t at = 0; at < file.bytes; at += 700) {
+      const auto data = checkpoint.read(file.number, at, std::min<uint64_t>(700, file.bytes - at));
+      REQUIRE(data.ok());
+      Result<std::string> copy = data;
+      if (Status s = (*incoming)->write(file.number, *copy); !s.ok()) return s;
+      bytes += copy->size();
+    }
+  }
+  const auto reader = leader.engine().read_log(checkpoint.flushed());
+  REQUIRE(reader != nullptr);
+  while ((*incoming)->log_end() < checkpoint.whole_at())
+    if (Status s = (*incoming)->append(read_some(leader, *reader)); !s.ok()) return s;
+  if (Status s = (*incoming)->commit(); !s.ok()) return s;
+  return bytes;
+}
+
+void play(Store& store, Player& player, int commands) {
+  for (int i = 0; i < commands; ++i) {
+    REQUIRE(store.admit());
+    player.play();
+    store.turn();
+  }
+}
+
+void reopen(Store& store) {
+  bool done = false;
+  store.engine().reopen([&](const Status& status) {
+    INFO(status.message());
+    REQUIRE(status.ok());
+    done = true;
+  });
+  for (int i = 0; !done; ++i) {
+    REQUIRE(i < 100000);
+    REQUIRE(store.world().executor.run_one());
+  }
+}
+
+}  // namespace
+
+TEST_SUITE("engine/stream") {
+  TEST_CASE("an engine that applies another's records has the same data at every LSN, and ids go on") {
+    for (uint64_t seed = 1; seed <= 12; ++seed) {
+      CAPTURE(seed);
+      Store leader(seed, stream_options());
+      Store follower(seed + 100, stream_options());
+      REQUIRE(leader.open().ok());
+      REQUIRE(follower.open().ok());
+      Player player(leader, {});
+      {
+        const auto reader = leader.engine().read_log(0);
+        REQUIRE(reader != nullptr);
+        for (int round = 0; round < 12; ++round) {
+          play(leader, player, 20);
+          leader.engine().request_sync();
+          leader.pump(200);
+          while (!reader->at_end()) apply_chunk(follower, read_some(leader, *reader));
+        }
+        leader.settle();
+        while (!reader->at_end()) apply_chunk(follower, read_some(leader, *reader));
+      }
+      CHECK(follower.engine().end() == leader.engine().end());
+      follower.settle();
+      Model expected = player.model();
+      Store::drop_empty(&expected);
+      REQUIRE(settled_model(follower) == expected);
+      CHECK(follower.engine().new_object() >= leader.engine().new_object() - 1);
+      // Promoted, it lives on.
+      Player heir(follower, player.model());
+      play(follower, heir, 60);
+      follower.settle();
+      expected = heir.model();
+      Store::drop_empty(&expected);
+      REQUIRE(settled_model(follower) == expected);
+      CHECK(follower.stop().ok());
+      CHECK(leader.stop().ok());
+    }
+  }
+
+  TEST_CASE("a checkpoint and the log from it on make the same store, and the log goes on from there") {
+    for (uint64_t seed = 1; seed <= 12; ++seed) {
+      CAPTURE(seed);
+      Store leader(seed, stream_options());
+      Store follower(seed + 100, stream_options());
+      REQUIRE(leader.open().ok());
+      REQUIRE(follower.open().ok());
+      Player own(follower, {});  // What it held before is to be gone.
+      play(follower, own, 30);
+      Player player(leader, {});
+      play(leader, player, 300);
+      auto checkpoint = take_checkpoint(leader);
+      play(leader, player, 60);  // Goes on meanwhile.
+      const auto brought = bring(leader, *checkpoint, follower.disk(), follower.engine().tables(), seed);
+      INFO(brought.status().message());
+      REQUIRE(brought.ok());
+      checkpoint.reset();
+      reopen(follower);
+      const auto reader = leader.engine().read_log(follower.engine().end());
+      REQUIRE(reader != nullptr);
+      leader.settle();
+      while (!reader->at_end()) apply_chunk(follower, read_some(leader, *reader));
+      follower.settle();
+      Model expected = player.model();
+      Store::drop_empty(&expected);
+      REQUIRE(settled_model(follower) == expected);
+      for (int n = 0; n < kDatabases; ++n) {
+        const ObjectId database = follower.database(n).id;
+        CHECK(follower.engine().count(database) == leader.engine().count(database));
+      }
+      Player heir(follower, player.model());
+      play(follower, heir, 60);
+      Model lived = heir.model();
+      Store::drop_empty(&lived);
+      REQUIRE(settled_model(follower) == lived);
+      CHECK(follower.stop().ok());
+      CHECK(leader.stop().ok());
+    }
+  }
+
+  TEST_CASE("tables that the follower has are not brought again") {
+    Store leader(5, stream_options());
+    Store follower(6, stream_options());
+    REQUIRE(leader.open().ok());
+    REQUIRE(follower.open().ok());
+    Player player(leader, {});
+    play(leader, player, 400);
+    leader.settle();
+    const auto first = take_checkpoint(leader);
+    const auto all = bring(leader, *first, follower.disk(), follower.engine().tables(), 1);
+    REQUIRE(all.ok());
+    reopen(follower);
+    play(leader, player, 5);
+    const auto second = take_checkpoint(leader);
+    // Received ones of an attempt that was cut off count as well.
+    const auto rest = bring(leader, *second, follower.disk(), follower.engine().tables(), 2);
+    REQUIRE(rest.ok());
+    Result<uint64_t> a = all, b = rest;
+    CHECK(*a > 4000);
+    CHECK(*b < *a / 2);
+    reopen(follower);
+    CHECK(follower.engine().end() >= second->whole_at());
+    CHECK(follower.stop().ok());
+  }
+
+  TEST_CASE("C1: whenever the power is cut while a checkpoint comes in, it is the old store or the new") {
+    for (uint64_t seed = 1; seed <= 3; ++seed) {
+      CAPTURE(seed);
+      Store leader(seed, stream_options());
+      REQUIRE(leader.open().ok());
+      Player player(leader, {});
+      play(leader, player, 150);
+      leader.settle();
+      const auto checkpoint = take_checkpoint(leader);
+      Model fresh = player.model();
+      Store::drop_empty(&fresh);
+
+      // The follower's old life, the same in every round.
+      std::unique_ptr<SimDisk> start;
+      Model old;
+      {
+        Store follower(seed + 50, stream_options(SyncPolicy::kAlways));
+        REQUIRE(follower.open().ok());
+        Player own(follower, {});
+        play(follower, own, 60);
+        old = own.model();
+        Store::drop_empty(&old);
+        REQUIRE(follower.stop().ok());
+        start = follower.disk().copy();
+      }
+      uint64_t olds = 0, news = 0;
+      for (uint64_t cut = 0;; cut += 1 + seed) {
+        CAPTURE(cut);
+        auto disk = start->copy();
+        const uint64_t before = disk->operations().size();
+        disk->cut_power_at(before + cut);
+        // What comes in, and the install at the next open.
+        bool finished = bring(leader, *checkpoint, *disk, {}, seed).ok();
+        if (finished) finished = install_incoming(*disk, "/db").ok();
+        Store again(seed + 99, stream_options(SyncPolicy::kAlways), disk->crash(cut * 7 + seed));
+        const Status opened = again.open();
+        INFO(opened.message());
+        REQUIRE(opened.ok());
+        const Model seen = settled_model(again);
+        const bool is_old = seen == old, is_new = seen == fresh;
+        CHECK((is_old || is_new));
+        olds += is_old;
+        news += is_new;
+        CHECK(again.stop().ok());
+        if (finished) {
+          CHECK(is_new);
+          break;
+        }
+      }
+      CHECK(olds > 5);
+      CHECK(news > 5);
+    }
+  }
+
+  TEST_CASE("C2: what comes with a wrong checksum is asked for again, and a store is never made of it") {
+    Store leader(3, stream_options());
+    REQUIRE(leader.open().ok());
+    Player player(leader, {});
+    play(leader, player, 150);
+    leader.settle();
+    const auto checkpoint = take_checkpoint(leader);
+    SimDisk disk;
+    REQUIRE(disk.make_directory("/db").ok());
+    auto incoming = IncomingCheckpoint::begin(disk, 1, "/db", checkpoint->state(), {});
+    REQUIRE(incoming.ok());
+    const CheckpointFile file = (*incoming)->wanted().front();
+    auto data = checkpoint->read(file.number, 0, file.bytes);
+    REQUIRE(data.ok());
+    std::string damaged = *data;
+    damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 4);
+    CHECK((*incoming)->write(file.number, damaged).code() == Code::kCorruption);
+    CHECK((*incoming)->wanted().front() == file);
+    CHECK((*incoming)->write(file.number, *data).ok());
+    CHECK((*incoming)->wanted().front().number != file.number);
+    CHECK(!IncomingCheckpoint::begin(disk, 1, "/db", "nonsense", {}).ok());
+  }
+}
