@@ -35,6 +35,7 @@ void bind_command_commands(CommandTable& table);      // COMMAND
 void bind_scan_commands(CommandTable& table);         // SCAN, KEYS, RANDOMKEY
 void bind_key_range_commands(CommandTable& table);    // KRANGE, KCOUNT, KDELRANGE
 void bind_object_commands(CommandTable& table);       // OBJECT
+void bind_pubsub_commands(CommandTable& table);       // SUBSCRIBE, PUBLISH, PUBSUB …
 
 inline void bind_all(CommandTable& table) {
   bind_string_commands(table);
@@ -66,6 +67,7 @@ inline void bind_all(CommandTable& table) {
   bind_scan_commands(table);
   bind_key_range_commands(table);
   bind_object_commands(table);
+  bind_pubsub_commands(table);
 }
 
 }  // namespace server

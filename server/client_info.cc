@@ -12,6 +12,7 @@ namespace {
 std::string flags_of(const Client& client) {
   std::string flags;
   if (client.session.monitor) flags += 'O';
+  if (client.session.subscribed()) flags += 'P';
   if (client.waiting && client.waiting->counts_as_blocked()) flags += 'b';
   if (client.closing_after_reply()) flags += 'c';
   if (client.is_unix_socket()) flags += 'U';
@@ -38,7 +39,10 @@ std::string client_line(const Client& client, int64_t now_ms) {
   append_number(&line, "idle", static_cast<uint64_t>((now_ms - client.last_interaction_ms) / 1000));
   line += " flags=" + flags_of(client);
   append_number(&line, "db", client.session.database);
-  line += " sub=0 psub=0 ssub=0 multi=-1";
+  append_number(&line, "sub", client.session.subscriptions[0]);
+  append_number(&line, "psub", client.session.subscriptions[1]);
+  append_number(&line, "ssub", client.session.subscriptions[2]);
+  line += " multi=-1";
   const uint64_t input_free = client.input.capacity_bytes() - client.input.size();
   append_number(&line, "qbuf", client.input.size());
   append_number(&line, "qbuf-free", input_free);
@@ -72,6 +76,8 @@ std::optional<ClientType> client_type_of(std::string_view name) {
   return std::nullopt;
 }
 
-ClientType type_of(const Client&) { return ClientType::kNormal; }
+ClientType type_of(const Client& client) {
+  return client.session.subscribed() ? ClientType::kPubsub : ClientType::kNormal;
+}
 
 }  // namespace server

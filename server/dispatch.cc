@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/authorize.h"
+#include "server/key_watcher.h"
 #include "server/log.h"
 #include "server/monitor.h"
 #include "server/redact.h"
@@ -42,6 +43,17 @@ std::string refusal_error(const engine::Status& status) {
          (status.code() == engine::Code::kNoSpace ? "No disk space is left for writes: "
                                                   : "Errors writing to the log, writes are refused: ") +
          status.message();
+}
+
+// SUBSCRIBE and its relatives: what they say are pushes, which CLIENT REPLY does not silence.
+bool confirms_by_push(const Command& command) {
+  return (command.flags & cmd::kPubsub) && (command.flags & cmd::kNoScript);
+}
+
+// RESP2 cannot tell a reply from a message: a connection that listens takes only what is shaped alike.
+bool runs_among_messages(const Command& command) {
+  return confirms_by_push(command) || command.name == "ping" || command.name == "quit" ||
+         command.name == "reset";
 }
 
 }  // namespace
@@ -166,8 +178,19 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
     }
   }
   const std::string_view error = authorize(client, command, args, settings);
-  if (!error.empty()) reject(client, &command, error);
-  return !error.empty();
+  if (!error.empty()) {
+    reject(client, &command, error);
+    return true;
+  }
+  if (client.session.subscribed() && client.reply.version() == resp::Version::kResp2 &&
+      !runs_among_messages(command)) {
+    reject(client, &command,
+           "ERR Can't execute '" + std::string(command.name) +
+               "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+               "allowed in this context");
+    return true;
+  }
+  return false;
 }
 
 bool Dispatcher::must_pause(const Command& command) const {
@@ -228,6 +251,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
   batch_.clear();
   if (!effects_.empty()) [[unlikely]]
     effects_.clear();
+  effects_.want(server_.wanted_events());
   // Pins of the last command go, those of a waiting one stay: they are why it gets further this time.
   if (context_.impl) [[unlikely]]
     context_ = engine::ReadContext();
@@ -239,6 +263,9 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
   context.database = server_.databases().object(client.session.database);
   context.random_seed = seed;
   context.effects = &effects_;
+  KeyEvents key_events(effects_, context.database, context.database_number, &server_.databases(),
+                       command.flags & cmd::kReadonly);
+  view.watch(&key_events);
   context.block = &block_;
   block_ = {};
   bool key_absent = false;  // Of the key that a waiter was woken for.
@@ -246,7 +273,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
   const auto take_back = [&] {
     client.reply.rollback(mark);
     batch_.clear();
-    effects_.clear();
+    effects_.take_back();
   };
   // Becomes a waiting command, with the clock and seed of this run.
   const auto must_wait = [&](Waiting::For what) -> Waiting& {
@@ -329,6 +356,8 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
   }
   if (!view.expired().empty() && server_.on_expired_met) server_.on_expired_met(view.expired());
   finish(client, request, mark, lsn, wrote);
+  if (!effects_.empty()) [[unlikely]]
+    server_.deliver(effects_, lsn);  // Behind the client's own reply.
   if (server_.blocking().any_ready()) [[unlikely]]
     serve_blocked();
   return Ran::kDone;
@@ -367,14 +396,14 @@ void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, e
     observe(client, *request.command, client.requests.args(request), duration_us, slow);
   }
   now_us_ = ended_us;
-  after_reply(client, mark);
+  after_reply(client, mark, confirms_by_push(*request.command));
 }
 
 // The reply is whole: CLIENT REPLY may take it away, and the end of the turn sends it.
-void Dispatcher::after_reply(Client& client, uint64_t mark) {
+void Dispatcher::after_reply(Client& client, uint64_t mark, bool push) {
   ReplyMode& mode = client.session.reply_mode;
   if (mode != ReplyMode::kOn) [[unlikely]] {
-    if (mode != ReplyMode::kSkipNext) client.reply.rollback(mark);
+    if (mode != ReplyMode::kSkipNext && !push) client.reply.rollback(mark);
     if (mode == ReplyMode::kSkip) mode = ReplyMode::kOn;
     if (mode == ReplyMode::kSkipNext) mode = ReplyMode::kSkip;
   }

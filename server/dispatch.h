@@ -96,7 +96,7 @@ class Dispatcher {
   Ran run(Client& client, const Request& request);
   void finish(Client& client, const Request& request, uint64_t mark, engine::Lsn lsn, bool wrote);
   void reject(Client& client, const Command* command, std::string_view error);
-  void after_reply(Client& client, uint64_t mark);
+  void after_reply(Client& client, uint64_t mark, bool push = false);
   void observe(Client& client, const Command& command, Args args, uint64_t duration_us, bool slow);
   void warn_of_http(Client& client);
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/dispatch.h"
+#include "server/key_watcher.h"
 #include "server/log.h"
 #include "server/server.h"
 
@@ -15,6 +16,7 @@ struct Dispatcher::LongRun {
   resp::ReplyWriter reply{output};
   engine::Lsn seen = 0;
   uint32_t hits = 0, misses = 0;
+  Effects effects;  // Of keys that it did not find.
 };
 
 // ------------------------------------------------------------------ waiting
@@ -72,6 +74,7 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
   auto run = std::make_shared<LongRun>();
   run->snapshot = engine_.snapshot();
   run->reply.set_version(client.reply.version());
+  run->effects.want(server_.wanted_events());
   client.waiting->in_flight = true;
   // All that the worker uses is in here, or held still by C1.
   struct Job {
@@ -94,6 +97,8 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
                          context.database = job.database;
                          context.random_seed = job.seed;
                          context.snapshot = run->snapshot.get();
+                         KeyEvents key_events(run->effects, job.database, job.database_number, nullptr, true);
+                         view.watch(&key_events);
                          try {
                            job.handler(context);
                          } catch (const StorageError& error) {
@@ -118,6 +123,7 @@ void Dispatcher::worker_done(Client& client, LongRun& run) {
   now_us_ = env_.clock.monotonic_us();
   server_.stats().count_lookups(run.hits, run.misses);
   finish(client, client.requests.front(), mark, run.seen, false);
+  server_.deliver(run.effects, run.seen);
   go_on(client);
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,40 +35,51 @@ inline constexpr uint32_t kNew = 1 << 13;      // n
 
 class Effects {
  public:
-  struct Event {
-    uint32_t database;
-    const char* name;  // A literal.
-    std::string key;
-  };
-  struct Message {
-    std::string channel, text;
-    bool sharded;
+  struct Entry {
+    enum class Kind : uint8_t { kEvent, kMessage, kShardMessage };
+    Kind kind;
+    bool expired = false;      // An event that tells of a key whose time was up: it counts as reclaimed.
+    uint32_t event_class = 0;  // 0: nobody wants it.
+    uint32_t database = 0;
+    const char* name = "";  // A literal.
+    std::string key = {};   // Or the channel.
+    std::string text = {};  // Of a message.
   };
 
   // Which classes anybody may hear of; 0 unless notify-keyspace-events says both where and what.
   void want(uint32_t classes) { wanted_ = classes; }
+  uint32_t wanted() const { return wanted_; }
   bool wants(uint32_t event_class) const { return (wanted_ & event_class) != 0; }
 
   void event(uint32_t event_class, const char* name, uint32_t database, std::string_view key) {
     if (wants(event_class)) [[unlikely]]
-      events_.push_back({database, name, std::string(key)});
+      add_event(event_class, name, database, key);
   }
-  void publish(std::string_view channel, std::string_view text, bool sharded) {
-    messages_.push_back({std::string(channel), std::string(text), sharded});
-  }
+  // The key had expired and lay there still; now the command has written over it.
+  void expired(uint32_t database, std::string_view key);
+  // The same of a hash, all of whose fields had expired.
+  void fields_expired(uint32_t database, std::string_view key);
+  void publish(std::string_view channel, std::string_view text, bool sharded);
 
-  bool empty() const { return events_.empty() && messages_.empty(); }
+  // For a handler that cannot but act at once: what undoes it if the run is taken back.
+  void on_take_back(std::function<void()> undo) { undo_.push_back(std::move(undo)); }
+
+  bool empty() const { return entries_.empty() && undo_.empty(); }
+  // They have been delivered.
   void clear() {
-    events_.clear();
-    messages_.clear();
+    entries_.clear();
+    undo_.clear();
   }
-  const std::vector<Event>& events() const { return events_; }
-  const std::vector<Message>& messages() const { return messages_; }
+  // Nothing has happened.
+  void take_back();
+  const std::vector<Entry>& entries() const { return entries_; }  // In the order in which they happened.
 
  private:
+  void add_event(uint32_t event_class, const char* name, uint32_t database, std::string_view key);
+
   uint32_t wanted_ = 0;
-  std::vector<Event> events_;
-  std::vector<Message> messages_;
+  std::vector<Entry> entries_;
+  std::vector<std::function<void()>> undo_;
 };
 
 }  // namespace server

@@ -91,13 +91,15 @@ void ExpiryCron::reclaim(View& view, ObjectId database, std::string_view user_ke
                                  index_key != expiry_key(header->elements_expiry_ms, database, user_key));
   if (header && header->expired(view.now_ms())) {  // E1
     view.erase_header(database, user_key);
-    turn_.gone.push_back({*number, std::string(user_key)});
+    const bool of_fields = header->died_of_elements();
+    turn_.gone.push_back({*number, std::string(user_key), of_fields, of_fields});
   } else if (header && header->type == Type::kHash && header->elements_expiry_ms != kNoExpiry &&
              header->elements_expiry_ms <= view.now_ms()) {
     uint64_t reclaimed = 0;
     Hash hash(view, database, user_key, header);
-    if (hash.reclaim(kElementsAtOnce, &reclaimed) && reclaimed >= kElementsAtOnce)
-      turn_.unfinished.push_back({database, std::string(user_key)});
+    const bool left = hash.reclaim(kElementsAtOnce, &reclaimed);
+    if (left && reclaimed >= kElementsAtOnce) turn_.unfinished.push_back({database, std::string(user_key)});
+    if (reclaimed > 0) turn_.gone.push_back({*number, std::string(user_key), true, !left});
   }
   if (stale && !index_key.empty()) view.erase(index_key);
 }
@@ -112,7 +114,12 @@ void ExpiryCron::turn_done(const BatchRunner::Outcome& outcome) {
   met_.erase(met_.begin(), met_.begin() + static_cast<ptrdiff_t>(done.met));
   if (!done.reached.empty()) floor_ = done.reached + '\0';
   met(done.unfinished);
-  for (const Turn::Gone& key : done.gone) host_.expired(key.database, key.user_key);  // E2
+  for (const Turn::Gone& key : done.gone) {  // E2
+    if (key.fields)
+      host_.fields_expired(key.database, key.user_key, key.all);
+    else
+      host_.expired(key.database, key.user_key);
+  }
   if (stopped_ || turning_ || (!done.more && met_.empty())) return;
   turning_ = true;
   env_.executor.post(engine::Task([this] { begin_turn(); }));

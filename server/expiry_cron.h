@@ -44,6 +44,8 @@ class ExpiryCron {
     std::function<std::optional<uint32_t>(ObjectId)> database_number;
     // E2.
     std::function<void(uint32_t database, std::string_view user_key)> expired;
+    // Fields of a hash were; `all`: and with them the key.
+    std::function<void(uint32_t database, std::string_view user_key, bool all)> fields_expired;
   };
   static constexpr size_t kEntriesATurn = 128;
   static constexpr uint64_t kElementsAtOnce = 256;
@@ -65,6 +67,8 @@ class ExpiryCron {
     struct Gone {
       uint32_t database;
       std::string user_key;
+      bool fields = false;  // Only fields, ...
+      bool all = false;     // ... but those were all it had.
     };
     std::vector<Gone> gone;
     std::vector<View::Expired> unfinished;  // With more elements due than were taken.

@@ -15,6 +15,7 @@
 #include "server/info_text.h"
 #include "server/memory_usage.h"
 #include "server/process.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/units.h"
 #include "server/version.h"
@@ -216,9 +217,9 @@ void section_stats(Server& server, InfoText& out) {
   out.field("current_eviction_exceeded_time", 0);
   out.field("keyspace_hits", stats.keyspace_hits);
   out.field("keyspace_misses", stats.keyspace_misses);
-  out.field("pubsub_channels", 0);
-  out.field("pubsub_patterns", 0);
-  out.field("pubsubshard_channels", 0);
+  out.field("pubsub_channels", server.pubsub().size(PubSub::Kind::kChannel));
+  out.field("pubsub_patterns", server.pubsub().size(PubSub::Kind::kPattern));
+  out.field("pubsubshard_channels", server.pubsub().size(PubSub::Kind::kShard));
   out.field("latest_fork_usec", 0);
   out.field("total_forks", 0);
   out.field("migrate_cached_sockets", 0);

@@ -50,6 +50,10 @@ struct Header {
   bool expired(int64_t now_ms) const {
     return (expiry_ms != kNoExpiry && expiry_ms <= now_ms) || (death_ms != kNoExpiry && death_ms <= now_ms);
   }
+  // Of one that has expired: its elements' times were up before its own.
+  bool died_of_elements() const {
+    return death_ms != kNoExpiry && (expiry_ms == kNoExpiry || death_ms < expiry_ms);
+  }
 };
 
 // Nullopt: not a header (a damaged store; the caller says so).

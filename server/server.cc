@@ -10,10 +10,12 @@
 #include <utility>
 
 #include "server/bindings.h"
+#include "server/client_info.h"
 #include "server/config.h"
 #include "server/engine_settings.h"
 #include "server/log.h"
 #include "server/memory_usage.h"
+#include "server/pubsub.h"
 
 namespace server {
 namespace {
@@ -76,11 +78,15 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
       config_(config),
       expiry_census_(engine, env.executor),
       listeners_(loop, *this),
+      pubsub_(std::make_unique<PubSub>()),
       dispatcher_(*this, engine, env),
       batches_(engine, env, [this](engine::Batch& batch) { return apply(batch); }),
       expiry_cron_(engine, env, batches_,
                    {[this](ObjectId object) { return databases_.number(object); },
-                    [this](uint32_t database, std::string_view key) { key_expired(database, key); }}),
+                    [this](uint32_t database, std::string_view key) { key_expired(database, key); },
+                    [this](uint32_t database, std::string_view key, bool all) {
+                      fields_expired(database, key, all);
+                    }}),
       scan_cursors_(env.entropy.next()),
       started_ms_(env.clock.wall_ms()),
       run_id_(random_hex(env.entropy, 40)),
@@ -146,8 +152,6 @@ engine::Lsn Server::apply(engine::Batch& batch) {
   changes_ += batch.operations();
   return engine_.apply(batch);
 }
-
-void Server::key_expired(uint32_t, std::string_view) { ++stats_.expired_keys; }
 
 void Server::output_added(Client& client) {
   if (client.in_dirty || client.closed()) return;
@@ -285,8 +289,8 @@ bool Server::over_output_limit(Client& client, uint64_t now_us) {
   if (!client.session.authenticated && !settings().requirepass.empty()) {
     return waiting > kUnauthenticatedOutputBytesMax;
   }
-  const OutputBufferLimit& limit =
-      settings().client_output_buffer_limit[static_cast<size_t>(ClientClass::kNormal)];
+  const ClientClass of = type_of(client) == ClientType::kPubsub ? ClientClass::kPubsub : ClientClass::kNormal;
+  const OutputBufferLimit& limit = settings().client_output_buffer_limit[static_cast<size_t>(of)];
   if (limit.hard_bytes != 0 && waiting >= limit.hard_bytes) return true;
   if (limit.soft_bytes == 0 || waiting < limit.soft_bytes) {
     client.over_soft_limit_since_us = 0;
@@ -322,6 +326,7 @@ void Server::on_connection(int fd, bool unix_socket) {
 void Server::on_gone(Client& client) {
   dispatcher_.forget(client);
   if (client.session.monitor) std::erase(monitors_, &client);
+  pubsub_->forget(client);
   destroy_if_possible(client);
 }
 
@@ -360,7 +365,7 @@ void Server::cron() {
 void Server::check_client(Client& client, int64_t now_ms, uint64_t now_us) {
   const int64_t idle_ms = now_ms - client.last_interaction_ms;
   const int timeout_seconds = settings().timeout_seconds;
-  if (timeout_seconds > 0 && !client.session.monitor && !client.waiting &&
+  if (timeout_seconds > 0 && !client.session.monitor && !client.session.subscribed() && !client.waiting &&
       idle_ms > int64_t{1000} * timeout_seconds) {
     log_verbose("Closing idle client");
     return client.close();

@@ -32,6 +32,7 @@
 namespace server {
 
 class Config;
+class PubSub;
 
 // CLIENT PAUSE.
 struct Pause {
@@ -65,6 +66,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Databases& databases() { return databases_; }
   Dispatcher& dispatcher() { return dispatcher_; }
   Blocking& blocking() { return blocking_; }
+  PubSub& pubsub() { return *pubsub_; }
   Stats& stats() { return stats_; }
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency() { return latency_; }
@@ -81,8 +83,20 @@ class Server final : public ClientOwner, public ListenerOwner {
   void work_left(Client& client);              // process() is called again, after the others' turn.
   void sync_wanted() { sync_wanted_ = true; }  // Somebody waits for a sync.
   engine::Lsn apply(engine::Batch& batch);     // The one place where a batch becomes the newest writes.
-  // An expired key has been reclaimed. Called once for each, when the deletion has been applied.
+  // An expired key has been reclaimed, or fields of a hash (and with the last of them the hash): called once
+  // for each, when the deletion has been applied.
   void key_expired(uint32_t database, std::string_view user_key);
+  void fields_expired(uint32_t database, std::string_view user_key, bool all);
+
+  // ---- what others hear (deliver.cc)
+  // The effects of a command that has been applied and answered: sends them and clears them. What they tell
+  // is settled once `lsn` is.
+  void deliver(Effects& effects, engine::Lsn lsn);
+  // The classes that anybody could hear of.
+  uint32_t wanted_events() const;
+  // A whole push, to stand between replies; it leaves when what was written up to `lsn` is as safe as the
+  // client's replies are. Requires: no handler of this client is running.
+  void push(Client& client, std::string_view bytes, engine::Lsn lsn);
   int64_t wall_ms() const { return env_.clock.wall_ms(); }
 
   // ---- effects of commands
@@ -123,6 +137,8 @@ class Server final : public ClientOwner, public ListenerOwner {
   void run_ready();
   void cron();
   void check_client(Client& client, int64_t now_ms, uint64_t now_us);
+  void notify(uint32_t event_class, const char* name, uint32_t database, std::string_view key,
+              engine::Lsn lsn);
   bool over_output_limit(Client& client, uint64_t now_us);
   bool log_failed() const;
   void watch_settings();
@@ -143,6 +159,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Clients clients_;
   Listeners listeners_;
   Blocking blocking_;
+  const std::unique_ptr<PubSub> pubsub_;
   Dispatcher dispatcher_;
   BatchRunner batches_;
   ExpiryCron expiry_cron_;

@@ -3,6 +3,7 @@
 // Threads: the reactor.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,6 +20,18 @@ enum class ReplyMode : uint8_t {
   kSkip,
 };
 
+// CLIENT TRACKING (server/tracking.h).
+struct TrackingMode {
+  bool on = false;
+  bool broadcast = false;        // BCAST: all keys with certain prefixes, read or not.
+  bool opt_in = false;           // Only what is read right after CLIENT CACHING yes.
+  bool opt_out = false;          // All but what is read right after CLIENT CACHING no.
+  bool no_loop = false;          // Not of keys that it wrote itself.
+  bool caching = false;          // The next command comes right after CLIENT CACHING.
+  bool redirect_broken = false;  // Whom it redirects to is gone.
+  uint64_t redirect = 0;         // Who is told; 0: the client itself.
+};
+
 struct Session {
   uint32_t database = 0;
   bool authenticated = false;
@@ -26,6 +39,10 @@ struct Session {
   bool no_evict = false;
   bool no_touch = false;
   ReplyMode reply_mode = ReplyMode::kOn;
+  // To channels, patterns and shard channels: PubSub::Kind. Kept by server/pubsub.
+  std::array<uint32_t, 3> subscriptions{};
+  bool subscribed() const { return (subscriptions[0] | subscriptions[1] | subscriptions[2]) != 0; }
+  TrackingMode tracking;
   std::optional<Durability> durability;  // Nothing: as appendfsync says.
   std::string user = "default";
   std::string name;

@@ -44,6 +44,8 @@ struct Settings {
   uint64_t proto_max_bulk_len = 0;
   uint64_t client_query_buffer_limit = 0;
   std::array<OutputBufferLimit, 3> client_output_buffer_limit;  // By ClientClass.
+  uint32_t notify_keyspace_events = 0;                          // namespace notify (server/effects.h).
+  uint64_t tracking_table_max_keys = 0;                         // 0: no limit.
   Allowed enable_debug_command = Allowed::kNo;
   Allowed enable_protected_configs = Allowed::kNo;
 

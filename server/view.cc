@@ -3,6 +3,8 @@
 #include <deque>
 #include <map>
 
+#include "server/key_watcher.h"
+
 namespace server {
 
 using engine::Existence;
@@ -151,6 +153,7 @@ std::optional<Header> View::header(ObjectId database, std::string_view user_key)
   const auto record = get(key_);
   if (!record) {
     ++misses_;
+    if (watcher_) watcher_->missed(database, user_key);
     return std::nullopt;
   }
   auto header = decode_header(*record);
@@ -161,6 +164,7 @@ std::optional<Header> View::header(ObjectId database, std::string_view user_key)
   if (header->expired(now_ms_)) {
     if (engine_ != nullptr) expired_.push_back({database, std::string(user_key)});
     ++misses_;
+    if (watcher_) watcher_->missed(database, user_key);
     return std::nullopt;
   }
   ++hits_;
@@ -177,10 +181,20 @@ void View::put_expiries(ObjectId database, std::string_view user_key, const Head
     if (ms != kNoExpiry && ms != before[0] && ms != before[1]) put(expiry_key(ms, database, user_key), {});
 }
 
+// What lay there is about to be written over (`put`) or erased.
+void View::tell_of_old(ObjectId database, std::string_view user_key, const std::optional<Header>& old,
+                       bool put) {
+  if (!watcher_) return;
+  const bool expired = old && old->expired(now_ms_);
+  if (expired) watcher_->expired(database, user_key, *old);
+  if (put && (!old || expired)) watcher_->created(database, user_key);
+}
+
 void View::put_header(ObjectId database, std::string_view user_key, const Header& header) {
   header_key(database, user_key, &key_);
   const auto record = get(key_);
   const auto old = record ? decode_header(*record) : std::nullopt;
+  tell_of_old(database, user_key, old, true);
   encode_header(header, &value_);
   put(key_, value_, record ? Existence::kPresent : Existence::kAbsent);
   put_expiries(database, user_key, old.value_or(Header{}), header);
@@ -192,6 +206,7 @@ void View::put_header(ObjectId database, std::string_view user_key, const Header
     for (const Expired& one : expired_) {  // What lies there is a record all the same.
       if (one.database == database && one.user_key == user_key) return put_header(database, user_key, header);
     }
+    tell_of_old(database, user_key, old, true);
   }
   header_key(database, user_key, &key_);
   encode_header(header, &value_);
@@ -200,6 +215,8 @@ void View::put_header(ObjectId database, std::string_view user_key, const Header
 }
 
 void View::put_header_blind(ObjectId database, std::string_view user_key, const Header& header) {
+  if (watcher_ && watcher_->must_look()) [[unlikely]]
+    return put_header(database, user_key, header);
   header_key(database, user_key, &key_);
   encode_header(header, &value_);
   put(key_, value_);
@@ -211,6 +228,7 @@ void View::erase_header(ObjectId database, std::string_view user_key) {
   const auto record = get(key_);
   if (!record) return;
   const auto old = decode_header(*record);
+  tell_of_old(database, user_key, old, false);
   erase(key_, Existence::kPresent);
   put_expiries(database, user_key, old.value_or(Header{}), {});
 }

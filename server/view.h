@@ -26,6 +26,8 @@
 
 namespace server {
 
+class KeyWatcher;  // server/key_watcher.h
+
 struct ColdRead {};    // Thrown: a block is missing; the ReadContext knows which.
 struct LongRead {};    // Thrown: run this on a worker.
 struct StorageError {  // Thrown: the disk or the data on it is bad; the reply is an error.
@@ -41,6 +43,9 @@ class View {
   View& operator=(const View&) = delete;
 
   int64_t now_ms() const { return now_ms_; }  // Frozen at the command's start.
+
+  // Who hears of keys that are missed, created or found expired; null: nobody.
+  void watch(KeyWatcher* watcher) { watcher_ = watcher; }
 
   // ---- records as they are
   std::optional<std::string_view> get(std::string_view key);
@@ -109,7 +114,9 @@ class View {
   Overlay& overlay();
   std::optional<std::string_view> value_of(const engine::Lookup& found);
   void put_expiries(ObjectId database, std::string_view user_key, const Header& old, const Header& now);
+  void tell_of_old(ObjectId database, std::string_view user_key, const std::optional<Header>& old, bool put);
 
+  KeyWatcher* watcher_ = nullptr;
   engine::Reader& reader_;
   engine::Engine* engine_;
   engine::Batch& batch_;

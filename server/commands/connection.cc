@@ -7,6 +7,7 @@
 #include "server/client_names.h"
 #include "server/command.h"
 #include "server/errors.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/units.h"
 #include "server/version.h"
@@ -16,8 +17,13 @@ namespace {
 
 void ping(CommandContext& c) {
   if (c.args.size() > 2) return c.reply.error("ERR wrong number of arguments for 'ping' command");
-  if (c.args.size() == 2) {
-    c.reply.bulk(c.args[1]);
+  const std::string_view text = c.args.size() == 2 ? c.args[1] : "";
+  if (c.client.session.subscribed() && c.reply.version() == resp::Version::kResp2) {
+    c.reply.array(2);  // Shaped like what else comes.
+    c.reply.bulk("pong");
+    c.reply.bulk(text);
+  } else if (c.args.size() == 2) {
+    c.reply.bulk(text);
   } else {
     c.reply.simple("PONG");
   }
@@ -111,6 +117,7 @@ void hello(CommandContext& c) {
 void reset(CommandContext& c) {
   Session& session = c.client.session;
   if (session.monitor) std::erase(c.server.monitors(), &c.client);
+  c.server.pubsub().forget(c.client);
   session = Session();
   session.authenticated = c.server.settings().requirepass.empty();
   c.reply.set_version(resp::Version::kResp2);

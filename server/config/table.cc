@@ -220,7 +220,7 @@ constexpr auto kParameters = std::to_array<Parameter>({
     integer("maxmemory-eviction-tenacity", nullptr, 0, 100, "10", 0, nullptr, "See maxmemory-policy."),
     integer("active-expire-effort", nullptr, 1, 10, "1", 0, nullptr,
         "Expired keys are found by an index, so there is no effort to choose."),
-    text(ParameterType::kEvents, "notify-keyspace-events", nullptr, "", 0, nullptr,
+    text(ParameterType::kEvents, "notify-keyspace-events", nullptr, "", 0, into<&Settings::notify_keyspace_events>,
         "Classes of keyspace events to publish."),
 
     // The engine

@@ -24,7 +24,10 @@ struct Bench {
         *sim.engine, sim.world.env, sim.server->batches(),
         ExpiryCron::Host{
             [this](ObjectId object) { return sim.server->databases().number(object); },
-            [this](uint32_t database, std::string_view key) { told(database, std::string(key)); }});
+            [this](uint32_t database, std::string_view key) { told(database, std::string(key)); },
+            [this](uint32_t database, std::string_view key, bool all) {
+              if (all) told(database, std::string(key));
+            }});
     sim.server->on_expired_met = [this](const std::vector<View::Expired>& keys) { cron->met(keys); };
   }
   void end() {

@@ -23,7 +23,8 @@ struct Bench {
     cron = std::make_unique<ExpiryCron>(
         *sim.engine, sim.world.env, sim.server->batches(),
         ExpiryCron::Host{[this](ObjectId object) { return sim.server->databases().number(object); },
-                         [this](uint32_t, std::string_view) { ++keys_told; }});
+                         [this](uint32_t, std::string_view) { ++keys_told; },
+                         [this](uint32_t, std::string_view, bool all) { keys_told += all; }});
     sim.server->on_expired_met = [this](const std::vector<View::Expired>& keys) { cron->met(keys); };
   }
   void end() {

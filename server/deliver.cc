@@ -1,0 +1,60 @@
+// What others hear of a command that has been applied: Server::deliver and what goes with it.
+#include <string>
+
+#include "server/pubsub.h"
+#include "server/server.h"
+
+namespace server {
+
+uint32_t Server::wanted_events() const {
+  const uint32_t classes = settings().notify_keyspace_events;
+  return classes & (notify::kKeyspace | notify::kKeyevent) ? classes : 0;
+}
+
+void Server::deliver(Effects& effects, engine::Lsn lsn) {
+  for (const Effects::Entry& entry : effects.entries()) {
+    if (entry.kind == Effects::Entry::Kind::kEvent) {
+      if (entry.expired) ++stats_.expired_keys;
+      notify(entry.event_class, entry.name, entry.database, entry.key, lsn);
+    } else {
+      pubsub_->publish(entry.key, entry.text, entry.kind == Effects::Entry::Kind::kShardMessage,
+                       [this, lsn](Client& client, std::string_view frame) { push(client, frame, lsn); });
+    }
+  }
+  effects.clear();
+}
+
+void Server::notify(uint32_t event_class, const char* name, uint32_t database, std::string_view key,
+                    engine::Lsn lsn) {
+  if (pubsub_->silent() || !(wanted_events() & event_class)) return;
+  const auto send = [this, lsn](Client& client, std::string_view frame) { push(client, frame, lsn); };
+  const std::string at = "@" + std::to_string(database) + "__:";
+  if (wanted_events() & notify::kKeyspace)
+    pubsub_->publish("__keyspace" + at + std::string(key), name, false, send);
+  if (wanted_events() & notify::kKeyevent) pubsub_->publish("__keyevent" + at + name, key, false, send);
+}
+
+void Server::push(Client& client, std::string_view bytes, engine::Lsn lsn) {
+  if (client.closed() || client.closing_after_reply()) return;
+  const uint64_t mark = client.reply.mark();
+  client.reply.raw(bytes);
+  const Durability durability = client.session.durability.value_or(default_durability());
+  if (lsn > commit_.of(durability)) {
+    client.gate.hold(mark, lsn, durability, 0, frame_);
+    if (durability == Durability::kSynced) sync_wanted();
+  }
+  output_added(client);
+}
+
+// What expires on its own does so in a batch of its own, which has been applied just now.
+void Server::key_expired(uint32_t database, std::string_view user_key) {
+  ++stats_.expired_keys;
+  notify(notify::kExpired, "expired", database, user_key, engine_.end());
+}
+
+void Server::fields_expired(uint32_t database, std::string_view user_key, bool all) {
+  notify(notify::kHash, "hexpired", database, user_key, engine_.end());
+  if (all) notify(notify::kGeneric, "del", database, user_key, engine_.end());
+}
+
+}  // namespace server
