@@ -22,6 +22,7 @@ struct Steps : std::enable_shared_from_this<Steps> {
   ObjectId database = engine::kNoObject;
   KeyBounds bounds;
   std::function<bool()> exists;
+  std::function<void(const std::vector<std::string>& keys)> deleted;
   std::function<void(const RangeDeletion::Outcome&)> done;
   RangeDeletion::Outcome outcome;
   RangeDeletion::Found found;  // Of the run that was applied.
@@ -42,6 +43,7 @@ struct Steps : std::enable_shared_from_this<Steps> {
     if (!step.status.ok()) return done(outcome);
     outcome.deleted += static_cast<int64_t>(found.keys.size());
     outcome.end = std::max(outcome.end, step.end);
+    deleted(found.keys);
     if (!found.more) return done(outcome);
     bounds.only_after(found.reached);
     executor.post(engine::Task([self = shared_from_this()] { self->step(); }));
@@ -84,11 +86,13 @@ KeyBounds RangeDeletion::ending_at_last_key(View& view, ObjectId database, KeyBo
 
 void RangeDeletion::start(BatchRunner& runner, engine::Executor& executor, ObjectId database,
                           KeyBounds bounds, std::function<bool()> exists,
+                          std::function<void(const std::vector<std::string>& keys)> deleted,
                           std::function<void(const Outcome&)> done) {
   const auto steps = std::make_shared<Steps>(runner, executor);
   steps->database = database;
   steps->bounds = std::move(bounds);
   steps->exists = std::move(exists);
+  steps->deleted = std::move(deleted);
   steps->done = std::move(done);
   steps->step();
 }

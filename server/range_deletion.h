@@ -43,10 +43,12 @@ class RangeDeletion {
     int64_t deleted = 0;
     engine::Lsn end = 0;
   };
-  // In steps. `exists` tells whether the database still is one (FLUSHDB ends the deletion); `done` is called
-  // once, perhaps within this call.
+  // In steps. `exists` tells whether the database still is one (FLUSHDB ends the deletion); `deleted` hears
+  // of each step's keys once they are gone; `done` is called once, perhaps within this call.
   static void start(BatchRunner& runner, engine::Executor& executor, ObjectId database, KeyBounds bounds,
-                    std::function<bool()> exists, std::function<void(const Outcome&)> done);
+                    std::function<bool()> exists,
+                    std::function<void(const std::vector<std::string>& keys)> deleted,
+                    std::function<void(const Outcome&)> done);
 };
 
 }  // namespace server

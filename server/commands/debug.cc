@@ -28,6 +28,7 @@ void sleep(CommandContext& c) {  // The whole server sleeps: that is what it is 
 void engine_dump(CommandContext& c) { c.reply.verbatim("txt", c.server.engine().describe()); }
 
 void object(CommandContext& c) {
+  c.view.watch(nullptr);  // To look at a key from outside is no use of it.
   const auto header = c.view.header(c.database, c.args[2]);
   if (!header) return c.reply.error(kNoSuchKey);
   c.reply.simple("Value at:" + std::to_string(header->object.id) +

@@ -218,7 +218,9 @@ void reply_hits(CommandContext& c, const Search& search, const std::vector<Hit>&
 
 void run(CommandContext& c, Form form, bool may_store) {
   std::optional<Header> header;
-  if (!find_zset(c, c.args[form == Form::kSearchStore ? 2 : 1], &header)) return;
+  const std::string_view source = c.args[form == Form::kSearchStore ? 2 : 1];
+  if (!find_zset(c, source, &header)) return;
+  if (!header && may_store) c.event(notify::kKeyMiss, "keymiss", source);  // It may write, but this it reads.
   Search search;
   if (!Parser(c, form, may_store, header, &search).parse()) return;
   std::vector<Hit> hits;
@@ -229,7 +231,7 @@ void run(CommandContext& c, Form form, bool may_store) {
   for (const Hit& hit : hits)
     list.add(hit.member, search.store_distance ? hit.distance / search.unit : hit.score);
   list.sort();
-  list.store(c, *search.store);
+  list.store(c, *search.store, form == Form::kSearchStore ? "geosearchstore" : "georadiusstore");
   c.reply.integer(static_cast<int64_t>(list.size()));
 }
 
@@ -238,7 +240,7 @@ void georadius_ro(CommandContext& c) { run(c, Form::kRadius, false); }
 void georadiusbymember(CommandContext& c) { run(c, Form::kRadiusByMember, true); }
 void georadiusbymember_ro(CommandContext& c) { run(c, Form::kRadiusByMember, false); }
 void geosearch(CommandContext& c) { run(c, Form::kSearch, false); }
-void geosearchstore(CommandContext& c) { run(c, Form::kSearchStore, false); }
+void geosearchstore(CommandContext& c) { run(c, Form::kSearchStore, true); }
 
 constexpr Binding kBindings[] = {
     {"georadius", &georadius},

@@ -119,17 +119,24 @@ void hexpire_with(CommandContext& c, TimeForm form, std::string_view command) {
   if (!fields) return;
   Hash hash(c.view, c.database, c.args[1], header);
   hash.load(*fields);
+  bool deleted = false, updated = false;
   c.reply.array(fields->size());
   for (size_t i = 0; i < fields->size(); ++i) {
     const Hash::Field* field = hash.field(i);
-    if (!field)
+    if (!field) {
       c.reply.integer(kNoField);
-    else if (!holds(condition.value_or(Condition::kNone), field->expiry_ms, *when))
+    } else if (!holds(condition.value_or(Condition::kNone), field->expiry_ms, *when)) {
       c.reply.integer(kConditionNotMet);
-    else
-      c.reply.integer(expire_field(c, hash, i, field->value, *when) ? kDone : kDeleted);
+    } else if (expire_field(c, hash, i, field->value, *when)) {
+      updated = true;
+      c.reply.integer(kDone);
+    } else {
+      deleted = true;
+      c.reply.integer(kDeleted);
+    }
   }
-  save_hash(c, hash);
+  const bool left = save_hash(c, hash);
+  if (deleted || updated) tell_hash(c, deleted ? "hdel" : "hexpire", !left);
 }
 void hexpire(CommandContext& c) { hexpire_with(c, {TimeUnit::kSeconds, TimeBase::kNow}, "hexpire"); }
 void hpexpire(CommandContext& c) { hexpire_with(c, {TimeUnit::kMilliseconds, TimeBase::kNow}, "hpexpire"); }
@@ -172,6 +179,7 @@ void hpersist(CommandContext& c) {
   if (!fields) return;
   Hash hash(c.view, c.database, c.args[1], header);
   hash.load(*fields);
+  bool updated = false;
   c.reply.array(fields->size());
   for (size_t i = 0; i < fields->size(); ++i) {
     const Hash::Field* field = hash.field(i);
@@ -181,10 +189,12 @@ void hpersist(CommandContext& c) {
       c.reply.integer(kNoTimeToLive);
     } else {
       hash.set(i, field->value);
+      updated = true;
       c.reply.integer(kDone);
     }
   }
   save_hash(c, hash);
+  if (updated) tell_hash(c, "hpersist");
 }
 
 // ---- reading and changing in one
@@ -196,16 +206,19 @@ void hgetdel(CommandContext& c) {
   if (!fields) return;
   Hash hash(c.view, c.database, c.args[1], header);
   hash.load(*fields);
+  bool deleted = false;
   c.reply.array(fields->size());
   for (size_t i = 0; i < fields->size(); ++i) {
     const Hash::Field* field = hash.field(i);
+    deleted |= field != nullptr;
     if (field)
       c.reply.bulk(field->value);
     else
       c.reply.null();
     hash.erase(i);
   }
-  save_hash(c, hash);
+  const bool left = save_hash(c, hash);
+  if (deleted) tell_hash(c, "hdel", !left);
 }
 
 // HGETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST] FIELDS count field [field ...]
@@ -224,6 +237,7 @@ void hgetex(CommandContext& c) {
   if (!fields) return;
   Hash hash(c.view, c.database, c.args[1], header);
   hash.load(*fields);
+  bool deleted = false, updated = false;
   c.reply.array(fields->size());
   for (size_t i = 0; i < fields->size(); ++i) {
     const Hash::Field* field = hash.field(i);
@@ -232,12 +246,15 @@ void hgetex(CommandContext& c) {
       continue;
     }
     c.reply.bulk(field->value);
-    if (form)
-      expire_field(c, hash, i, field->value, expiry_ms);
-    else if (persist && field->expiry_ms != kNoExpiry)
+    if (form) {
+      (expire_field(c, hash, i, field->value, expiry_ms) ? updated : deleted) = true;
+    } else if (persist && field->expiry_ms != kNoExpiry) {
       hash.set(i, field->value);
+      updated = true;
+    }
   }
-  save_hash(c, hash);
+  const bool left = save_hash(c, hash);
+  if (deleted || updated) tell_hash(c, deleted ? "hdel" : form ? "hexpire" : "hpersist", !left);
 }
 
 struct SetexOptions {
@@ -301,15 +318,19 @@ void hsetex(CommandContext& c) {
     const bool there = hash.field(i) != nullptr;
     if ((options.only_absent && there) || (options.only_present && !there)) return c.reply.integer(0);
   }
+  const bool expires = options.expiry_ms != kNoExpiry;
+  bool deleted = false;
   for (size_t i = 0; i < count; ++i) {
     const std::string_view value = options.pairs[2 * i + 1];
     const Hash::Field* field = hash.field(i);
-    if (options.expiry_ms != kNoExpiry)
-      expire_field(c, hash, i, value, options.expiry_ms);
+    if (expires)
+      deleted |= !expire_field(c, hash, i, value, options.expiry_ms);
     else
       hash.set(i, value, options.keep_ttl && field ? field->expiry_ms : kNoExpiry);
   }
-  save_hash(c, hash);
+  const bool left = save_hash(c, hash);
+  tell_hash(c, "hset");
+  if (expires) tell_hash(c, deleted ? "hdel" : "hexpire", !left);
   c.reply.integer(1);
 }
 

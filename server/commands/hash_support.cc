@@ -18,4 +18,9 @@ bool save_hash(CommandContext& c, Hash& hash) {
                    c.random_seed);
 }
 
+void tell_hash(CommandContext& c, const char* name, bool gone) {
+  c.event(notify::kHash, name, c.args[1]);
+  if (gone) c.event(notify::kGeneric, "del", c.args[1]);
+}
+
 }  // namespace server

@@ -16,4 +16,7 @@ bool find_hash(CommandContext& c, std::string_view key, std::optional<Header>* h
 // Writes the changes of a hash to its key. Reactor only.
 bool save_hash(CommandContext& c, Hash& hash);
 
+// An event of the hash at args[1]; `gone`: and that it has no fields left.
+void tell_hash(CommandContext& c, const char* name, bool gone = false);
+
 }  // namespace server

@@ -27,6 +27,7 @@ bool set_pairs(CommandContext& c, std::string_view name, int64_t* created) {
     hash.set(i, pairs[2 * i + 1]);
   }
   save_hash(c, hash);
+  tell_hash(c, "hset");
   return true;
 }
 
@@ -47,6 +48,7 @@ void hsetnx(CommandContext& c) {
   if (hash.field(0)) return c.reply.integer(0);
   hash.set(0, c.args[3]);
   save_hash(c, hash);
+  tell_hash(c, "hset");
   c.reply.integer(1);
 }
 
@@ -112,7 +114,8 @@ void hdel(CommandContext& c) {
     hash.erase(i);
     ++erased;
   }
-  save_hash(c, hash);
+  const bool left = save_hash(c, hash);
+  if (erased > 0) tell_hash(c, "hdel", !left);
   c.reply.integer(erased);
 }
 
@@ -137,6 +140,7 @@ void hincrby(CommandContext& c) {
   const std::string digits = std::to_string(value);
   hash.set(0, digits, field ? field->expiry_ms : kNoExpiry);
   save_hash(c, hash);
+  tell_hash(c, "hincrby");
   c.reply.integer(value);
 }
 
@@ -161,6 +165,7 @@ void hincrbyfloat(CommandContext& c) {
   const std::string digits = format_long_double(value);
   hash.set(0, digits, field ? field->expiry_ms : kNoExpiry);
   save_hash(c, hash);
+  tell_hash(c, "hincrbyfloat");
   c.reply.bulk(digits);
 }
 

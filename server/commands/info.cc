@@ -88,6 +88,7 @@ void memory_usage_of_key(CommandContext& c) {
     if (!samples) return c.reply.error(kNotAnInteger);
     if (*samples < 0) return c.reply.error(kSyntaxError);
   }
+  c.view.watch(nullptr);  // To look at a key from outside is no use of it.
   const auto header = c.view.header(c.database, c.args[2]);
   if (!header) return c.reply.null();
   std::string key;

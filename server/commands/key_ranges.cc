@@ -114,6 +114,12 @@ void delete_in_steps(CommandContext& c, const KeyBounds& bounds) {
       [&databases = c.server.databases(), database = c.database] {
         return databases.number(database).has_value();
       },
+      [&server = c.server, number = c.database_number](const std::vector<std::string>& keys) {
+        Effects effects;
+        effects.want(server.wanted_events());
+        for (const std::string& key : keys) effects.event(notify::kGeneric, "del", number, key);
+        server.deliver(effects, server.engine().end());
+      },
       [&dispatcher, &client = c.client](const RangeDeletion::Outcome& outcome) {
         dispatcher.answer(
             client,
@@ -132,6 +138,7 @@ void kdelrange(CommandContext& c) {
   const auto found = RangeDeletion::find(c.view, c.database, *bounds);
   if (found.more) return delete_in_steps(c, RangeDeletion::ending_at_last_key(c.view, c.database, *bounds));
   RangeDeletion::erase(c.view, c.database, found);
+  for (const std::string& key : found.keys) c.event(notify::kGeneric, "del", key);
   c.reply.integer(static_cast<int64_t>(found.keys.size()));
 }
 

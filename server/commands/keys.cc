@@ -18,6 +18,7 @@ void del(CommandContext& c) {
   for (const std::string_view key : c.args.subspan(1)) {
     if (!c.view.header(c.database, key)) continue;
     c.view.erase_header(c.database, key);
+    c.event(notify::kGeneric, "del", key);
     ++erased;
   }
   c.reply.integer(erased);
@@ -82,9 +83,11 @@ void expire_with(CommandContext& c, TimeForm form, std::string_view name) {
     return c.reply.integer(0);
   if (*when <= c.view.now_ms()) {
     c.view.erase_header(c.database, c.args[1]);
+    c.event(notify::kGeneric, "del", c.args[1]);
   } else {
     header->expiry_ms = *when;
     c.view.put_header(c.database, c.args[1], *header);
+    c.event(notify::kGeneric, "expire", c.args[1]);
   }
   c.reply.integer(1);
 }
@@ -111,26 +114,40 @@ void persist(CommandContext& c) {
   if (!header || header->expiry_ms == kNoExpiry) return c.reply.integer(0);
   header->expiry_ms = kNoExpiry;
   c.view.put_header(c.database, c.args[1], *header);
+  c.event(notify::kGeneric, "persist", c.args[1]);
   c.reply.integer(1);
 }
 
 // ---- names
 
+// Redis deletes what another key's value is put over: the key is new then, whatever was there.
+void tell_new(CommandContext& c, uint32_t number, ObjectId database, std::string_view key) {
+  if (c.effects && c.effects->wants(notify::kNew) && c.view.header(database, key))
+    c.effects->event(notify::kNew, "new", number, key);
+}
+
+void rename_key(CommandContext& c) {
+  tell_new(c, c.database_number, c.database, c.args[2]);
+  c.view.move_header(c.database, c.args[1], c.database, c.args[2]);
+  c.event(notify::kGeneric, "rename_from", c.args[1]);
+  c.event(notify::kGeneric, "rename_to", c.args[2]);
+}
+
 void rename(CommandContext& c) {
   if (!c.view.header(c.database, c.args[1])) return c.reply.error(kNoSuchKey);
-  if (c.args[1] != c.args[2]) c.view.move_header(c.database, c.args[1], c.database, c.args[2]);
+  if (c.args[1] != c.args[2]) rename_key(c);
   c.reply.ok();
 }
 
 void renamenx(CommandContext& c) {
   if (!c.view.header(c.database, c.args[1])) return c.reply.error(kNoSuchKey);
   if (c.args[1] == c.args[2] || c.view.header(c.database, c.args[2])) return c.reply.integer(0);
-  c.view.move_header(c.database, c.args[1], c.database, c.args[2]);
+  rename_key(c);
   c.reply.integer(1);
 }
 
-// The object of the database whose number a command names; nothing, and the error written, if there is none.
-std::optional<ObjectId> named_database(CommandContext& c, std::string_view text) {
+// A database that a command names by its number; nothing, and the error written, if there is none.
+std::optional<uint32_t> named_database(CommandContext& c, std::string_view text) {
   const auto number = parse_integer(text);
   if (!number) {
     c.reply.error(kNotAnInteger);
@@ -140,20 +157,24 @@ std::optional<ObjectId> named_database(CommandContext& c, std::string_view text)
     c.reply.error(kBadDatabase);
     return std::nullopt;
   }
-  return c.server.databases().object(static_cast<uint32_t>(*number));
+  return static_cast<uint32_t>(*number);
 }
 
 void move(CommandContext& c) {
-  const auto to = named_database(c, c.args[2]);
-  if (!to) return;
-  if (*to == c.database) return c.reply.error("ERR source and destination objects are the same");
-  if (!c.view.header(c.database, c.args[1]) || c.view.header(*to, c.args[1])) return c.reply.integer(0);
-  c.view.move_header(c.database, c.args[1], *to, c.args[1]);
+  const auto number = named_database(c, c.args[2]);
+  if (!number) return;
+  const ObjectId to = c.server.databases().object(*number);
+  if (to == c.database) return c.reply.error("ERR source and destination objects are the same");
+  if (!c.view.header(c.database, c.args[1]) || c.view.header(to, c.args[1])) return c.reply.integer(0);
+  c.view.move_header(c.database, c.args[1], to, c.args[1]);
+  c.event(notify::kGeneric, "move_from", c.args[1]);
+  if (c.effects) c.effects->event(notify::kGeneric, "move_to", *number, c.args[1]);
   c.reply.integer(1);
 }
 
 void copy(CommandContext& c) {
   ObjectId to = c.database;
+  uint32_t to_number = c.database_number;
   bool replace = false;
   for (size_t i = 3; i < c.args.size(); ++i) {
     if (equals_ignoring_case(c.args[i], "replace")) {
@@ -161,7 +182,8 @@ void copy(CommandContext& c) {
     } else if (equals_ignoring_case(c.args[i], "db") && i + 1 < c.args.size()) {
       const auto named = named_database(c, c.args[++i]);
       if (!named) return;
-      to = *named;
+      to_number = *named;
+      to = c.server.databases().object(to_number);
     } else {
       return c.reply.error(kSyntaxError);
     }
@@ -169,7 +191,11 @@ void copy(CommandContext& c) {
   if (to == c.database && c.args[1] == c.args[2])
     return c.reply.error("ERR source and destination objects are the same");
   const auto source = c.view.header(c.database, c.args[1]);
-  if (!source || (!replace && c.view.header(to, c.args[2]))) return c.reply.integer(0);
+  if (!source) {
+    c.event(notify::kKeyMiss, "keymiss", c.args[1]);
+    return c.reply.integer(0);
+  }
+  if (!replace && c.view.header(to, c.args[2])) return c.reply.integer(0);
   Header header = *source;
   if (header.object.id != engine::kNoObject) {
     header.object = {c.view.new_object(), 0};
@@ -180,7 +206,9 @@ void copy(CommandContext& c) {
       c.view.put(key, elements.value());
     }
   }
+  tell_new(c, to_number, to, c.args[2]);
   c.view.put_header(to, c.args[2], header);
+  if (c.effects) c.effects->event(notify::kGeneric, "copy_to", to_number, c.args[2]);
   c.reply.integer(1);
 }
 

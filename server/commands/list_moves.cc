@@ -31,7 +31,16 @@ std::optional<End> parse_end(std::string_view word) {
   return std::nullopt;
 }
 
-void reply_popped(CommandContext& c, List& list, End end, uint64_t count) {
+void tell_pushed(CommandContext& c, std::string_view key, End end) {
+  c.event(notify::kList, end == End::kLeft ? "lpush" : "rpush", key);
+}
+
+void tell_removed(CommandContext& c, std::string_view key, const char* name, const List& list) {
+  c.event(notify::kList, name, key);
+  if (list.size() == 0) c.event(notify::kGeneric, "del", key);
+}
+
+void reply_popped(CommandContext& c, std::string_view key, List& list, End end, uint64_t count) {
   const uint64_t size = list.size();
   count = std::min(count, size);
   c.reply.array(count);
@@ -40,6 +49,7 @@ void reply_popped(CommandContext& c, List& list, End end, uint64_t count) {
   for (List::Walk walk(list, left ? 0 : size - 1, left, count); walk.next();) c.reply.bulk(walk.value());
   list.trim(left ? count : 0, size - count);
   list.save();
+  tell_removed(c, key, pop_event(end), list);
 }
 
 std::optional<MultiPop> parse_multi_pop(CommandContext& c, size_t at) {
@@ -77,6 +87,7 @@ bool try_pop(CommandContext& c, std::span<const std::string_view> keys, End end)
     c.reply.bulk(key);
     c.reply.bulk(list->pop(end));
     list->save();
+    tell_removed(c, key, pop_event(end), *list);
     return true;
   }
   return false;
@@ -90,7 +101,7 @@ bool try_multi_pop(CommandContext& c, const MultiPop& what) {
     if (!list) continue;
     c.reply.array(2);
     c.reply.bulk(key);
-    reply_popped(c, *list, what.end, what.count);
+    reply_popped(c, key, *list, what.end, what.count);
     return true;
   }
   return false;
@@ -106,12 +117,16 @@ bool try_move(CommandContext& c, std::string_view from, std::string_view to, End
   if (!same && !open_list(c, to, &destination)) return true;
   if (same && from_end == to_end) {
     c.reply.bulk(source->at(from_end == End::kLeft ? 0 : source->size() - 1));
+    tell_pushed(c, to, to_end);
+    tell_removed(c, from, pop_event(from_end), *source);
     return true;
   }
   const std::string_view element = source->pop(from_end);
   (same ? source : destination)->push(to_end, element);
-  source->save();
   if (!same) destination->save();
+  tell_pushed(c, to, to_end);  // As Redis has it: first the one, then the other.
+  source->save();
+  tell_removed(c, from, pop_event(from_end), *source);
   c.reply.bulk(element);
   return true;
 }

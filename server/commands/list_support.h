@@ -18,8 +18,14 @@ bool open_list(CommandContext& c, std::string_view key, std::optional<List>* lis
 // LEFT or RIGHT.
 std::optional<End> parse_end(std::string_view word);
 
+// The list has been saved. Pushing and popping are told by where: "lpush", "rpush", "lpop", "rpop". Where the
+// last element went, the list is gone and that is told too.
+void tell_pushed(CommandContext& c, std::string_view key, End end);
+void tell_removed(CommandContext& c, std::string_view key, const char* name, const List& list);
+inline const char* pop_event(End end) { return end == End::kLeft ? "lpop" : "rpop"; }
+
 // Takes `count` elements (at most) off one end and replies with an array of them.
-void reply_popped(CommandContext& c, List& list, End end, uint64_t count);
+void reply_popped(CommandContext& c, std::string_view key, List& list, End end, uint64_t count);
 
 // numkeys key [key ...] LEFT|RIGHT [COUNT count], from args[at] on. Nothing: the error is written.
 struct MultiPop {

@@ -19,6 +19,7 @@ void push(CommandContext& c, End end, bool only_present) {
   if (!list) return c.reply.integer(0);
   for (const std::string_view element : c.args.subspan(2)) list->push(end, element);
   list->save();
+  tell_pushed(c, c.args[1], end);
   c.reply.integer(static_cast<int64_t>(list->size()));
 }
 void lpush(CommandContext& c) { push(c, End::kLeft, false); }
@@ -41,6 +42,7 @@ void linsert(CommandContext& c) {
   if (!pivot) return c.reply.integer(-1);
   list->insert(*pivot + after, c.args[4]);
   list->save();
+  c.event(notify::kList, "linsert", c.args[1]);
   c.reply.integer(static_cast<int64_t>(list->size()));
 }
 
@@ -60,9 +62,10 @@ void pop(CommandContext& c, End end) {
   std::optional<List> list;
   if (!find_list(c, c.args[1], &list)) return;
   if (!list) return counted ? c.reply.null_array() : c.reply.null();
-  if (counted) return reply_popped(c, *list, end, static_cast<uint64_t>(count));
+  if (counted) return reply_popped(c, c.args[1], *list, end, static_cast<uint64_t>(count));
   c.reply.bulk(list->pop(end));
   list->save();
+  tell_removed(c, c.args[1], pop_event(end), *list);
 }
 void lpop(CommandContext& c) { pop(c, End::kLeft); }
 void rpop(CommandContext& c) { pop(c, End::kRight); }
@@ -103,6 +106,7 @@ void lset(CommandContext& c) {
   if (!position) return c.reply.error("ERR index out of range");
   list->set(*position, c.args[3]);
   list->save();
+  c.event(notify::kList, "lset", c.args[1]);
   c.reply.ok();
 }
 
@@ -143,6 +147,7 @@ void ltrim(CommandContext& c) {
       list->trim(part.first, part.count);
       list->save();
     }
+    tell_removed(c, c.args[1], "ltrim", *list);
   }
   c.reply.ok();
 }
@@ -170,7 +175,10 @@ void lrem(CommandContext& c) {
   // From the back, so that positions stay what they are.
   if (forward) std::reverse(found.begin(), found.end());
   for (const uint64_t position : found) list->erase(position);
-  if (!found.empty()) list->save();
+  if (!found.empty()) {
+    list->save();
+    tell_removed(c, c.args[1], "lrem", *list);
+  }
   c.reply.integer(static_cast<int64_t>(found.size()));
 }
 

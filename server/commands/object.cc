@@ -11,14 +11,20 @@
 namespace server {
 namespace {
 
+// To look at a key from outside is no use of it: nobody is told if it is not there.
+std::optional<Header> look_at(CommandContext& c) {
+  c.view.watch(nullptr);
+  return c.view.header(c.database, c.args[2]);
+}
+
 void encoding(CommandContext& c) {
-  const auto header = c.view.header(c.database, c.args[2]);
+  const auto header = look_at(c);
   if (!header) return c.reply.null();
   c.reply.bulk(object_encoding(c.view, *header));
 }
 
 void freq(CommandContext& c) {
-  if (!c.view.header(c.database, c.args[2])) return c.reply.null();
+  if (!look_at(c)) return c.reply.null();
   c.reply.error(
       "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
       "switching "
@@ -26,12 +32,12 @@ void freq(CommandContext& c) {
 }
 
 void idletime(CommandContext& c) {
-  if (!c.view.header(c.database, c.args[2])) return c.reply.null();
+  if (!look_at(c)) return c.reply.null();
   c.reply.integer(0);
 }
 
 void refcount(CommandContext& c) {
-  if (!c.view.header(c.database, c.args[2])) return c.reply.null();
+  if (!look_at(c)) return c.reply.null();
   c.reply.integer(1);
 }
 

@@ -166,6 +166,7 @@ void randomkey(CommandContext& c) {
     const auto drawn = c.view.sample(begin, end, c.random_seed + draw);
     if (!drawn) continue;
     last = user_key_of(*drawn);
+    c.view.watch(nullptr);  // It is not the command that misses it.
     if (c.view.header(c.database, last)) return c.reply.bulk(last);
   }
   // Nearly all that is stored is gone, or nothing is there.

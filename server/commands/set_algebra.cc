@@ -14,12 +14,13 @@ using Names = std::span<const std::string_view>;
 using Operation = void (*)(std::span<Set> sets, const UseMember& use);
 
 // False: a key holds something else, and the error is written.
-bool find_sets(CommandContext& c, Names keys, std::vector<Set>* sets) {
+bool find_sets(CommandContext& c, Names keys, std::vector<Set>* sets, bool stores = false) {
   c.view.prefetch_headers(c.database, keys);
   sets->reserve(keys.size());
   for (const std::string_view key : keys) {
     std::optional<Header> header;
     if (!find_set(c, key, &header)) return false;
+    if (!header && stores) c.event(notify::kKeyMiss, "keymiss", key);  // It writes, but these it reads.
     sets->emplace_back(c.view, c.database, key, header);
   }
   return true;
@@ -38,24 +39,30 @@ void reply_result(CommandContext& c, Operation operation) {
   c.reply.close(open, members);
 }
 
-void store_result(CommandContext& c, Operation operation) {
+void store_result(CommandContext& c, Operation operation, const char* event) {
   std::vector<Set> sets;
-  if (!find_sets(c, c.args.subspan(2), &sets)) return;
+  if (!find_sets(c, c.args.subspan(2), &sets, true)) return;
   SetBuilder result;
   operation(sets, [&](std::string_view member) {
     result.add(member);
     return true;
   });
+  const bool empty = result.size() == 0;
+  const bool deletes = empty && c.view.header(c.database, c.args[1]).has_value();
   result.write(c.view, c.database, c.args[1], kNoExpiry, set_limits(c), c.random_seed);
+  if (!empty)
+    c.event(notify::kSet, event, c.args[1]);
+  else if (deletes)
+    c.event(notify::kGeneric, "del", c.args[1]);
   c.reply.integer(static_cast<int64_t>(result.size()));
 }
 
 void sinter(CommandContext& c) { reply_result(c, &intersect); }
 void sunion(CommandContext& c) { reply_result(c, &unite); }
 void sdiff(CommandContext& c) { reply_result(c, &subtract); }
-void sinterstore(CommandContext& c) { store_result(c, &intersect); }
-void sunionstore(CommandContext& c) { store_result(c, &unite); }
-void sdiffstore(CommandContext& c) { store_result(c, &subtract); }
+void sinterstore(CommandContext& c) { store_result(c, &intersect, "sinterstore"); }
+void sunionstore(CommandContext& c) { store_result(c, &unite, "sunionstore"); }
+void sdiffstore(CommandContext& c) { store_result(c, &subtract, "sdiffstore"); }
 
 // SINTERCARD numkeys key [key ...] [LIMIT limit]
 void sintercard(CommandContext& c) {

@@ -14,6 +14,12 @@
 namespace server {
 namespace {
 
+// The set has been saved; `left`: it is still there.
+void tell_removed(CommandContext& c, std::string_view key, const char* name, bool left) {
+  c.event(notify::kSet, name, key);
+  if (!left) c.event(notify::kGeneric, "del", key);
+}
+
 void sadd(CommandContext& c) {
   std::optional<Header> header;
   if (!find_set(c, c.args[1], &header)) return;
@@ -27,6 +33,7 @@ void sadd(CommandContext& c) {
     ++added;
   }
   set.save(set_limits(c), c.random_seed);
+  if (added > 0) c.event(notify::kSet, "sadd", c.args[1]);
   c.reply.integer(added);
 }
 
@@ -43,7 +50,8 @@ void srem(CommandContext& c) {
     set.remove(i);
     ++removed;
   }
-  set.save(set_limits(c), c.random_seed);
+  const bool left = set.save(set_limits(c), c.random_seed);
+  if (removed > 0) tell_removed(c, c.args[1], "srem", left);
   c.reply.integer(removed);
 }
 
@@ -97,10 +105,12 @@ void smove(CommandContext& c) {
   if (!from.has(0) || c.args[1] == c.args[2]) return c.reply.integer(from.has(0));
   Set to(c.view, c.database, c.args[2], to_header);
   to.load(member);
+  const bool is_new = !to.has(0);
   from.remove(0);
   to.add(0);
-  from.save(set_limits(c), c.random_seed);
+  tell_removed(c, c.args[1], "srem", from.save(set_limits(c), c.random_seed));
   to.save(set_limits(c), c.random_seed);
+  if (is_new) c.event(notify::kSet, "sadd", c.args[2]);
   c.reply.integer(1);
 }
 
@@ -163,7 +173,7 @@ void pop_one(CommandContext& c, Set& set) {
   const std::string_view names[] = {name};
   set.load_members(names);
   set.remove(0);
-  set.save(set_limits(c), c.random_seed);
+  tell_removed(c, c.args[1], "spop", set.save(set_limits(c), c.random_seed));
   c.reply.bulk(std::move(name));
 }
 
@@ -206,6 +216,7 @@ void spop(CommandContext& c) {
   const uint64_t wanted = std::min(static_cast<uint64_t>(*count), set.size());
   c.reply.set(wanted);
   if (wanted == 0) return;
+  tell_removed(c, c.args[1], "spop", wanted < set.size());
   if (wanted < set.size()) return pop_some(c, set, *header, wanted);
   set.each([&](const Set::Member& member) {
     c.reply.bulk(member.name);

@@ -25,9 +25,11 @@ void append(CommandContext& c) {
   if (!find_string(c, c.args[1], &header)) return;
   const uint64_t length = header ? string_length(*header) : 0;
   if (!length_allowed(c, length + c.args[2].size())) return;
-  if (header && c.args[2].empty()) return c.reply.integer(static_cast<int64_t>(length));
-  c.reply.integer(
-      static_cast<int64_t>(write_string_range(c.view, string_key(c, c.args[1]), header, length, c.args[2])));
+  uint64_t now = length;
+  if (!header || !c.args[2].empty())
+    now = write_string_range(c.view, string_key(c, c.args[1]), header, length, c.args[2]);
+  c.event(notify::kString, "append", c.args[1]);
+  c.reply.integer(static_cast<int64_t>(now));
 }
 
 void setrange(CommandContext& c) {
@@ -42,6 +44,7 @@ void setrange(CommandContext& c) {
   if (!length_allowed(c, from + bytes.size())) return;
   c.reply.integer(
       static_cast<int64_t>(write_string_range(c.view, string_key(c, c.args[1]), header, from, bytes)));
+  c.event(notify::kString, "setrange", c.args[1]);
 }
 
 void getrange(CommandContext& c) {
@@ -81,6 +84,7 @@ void add(CommandContext& c, int64_t delta) {
   if (__builtin_add_overflow(value, delta, &value))
     return c.reply.error("ERR increment or decrement would overflow");
   write_number(c, header, std::to_string(value));
+  c.event(notify::kString, "incrby", c.args[1]);
   c.reply.integer(value);
 }
 
@@ -116,6 +120,7 @@ void incrbyfloat(CommandContext& c) {
     return c.reply.error("ERR increment would produce NaN or Infinity");
   const std::string digits = format_long_double(value);
   write_number(c, header, digits);
+  c.event(notify::kString, "incrbyfloat", c.args[1]);
   c.reply.bulk(digits);
 }
 

@@ -65,10 +65,17 @@ bool parse_set_options(std::span<const std::string_view> args, SetOptions* optio
   return true;
 }
 
+// "set", and "expire" where the command says when.
+void tell_set(CommandContext& c, std::string_view key, bool expires) {
+  c.event(notify::kString, "set", key);
+  if (expires) c.event(notify::kGeneric, "expire", key);
+}
+
 void set(CommandContext& c) {
   const StringKey key = string_key(c, c.args[1]);
   if (c.args.size() == 3) {
     write_string(c.view, key, c.args[2], kNoExpiry, true);
+    tell_set(c, c.args[1], false);
     return c.reply.ok();
   }
   SetOptions options;
@@ -83,12 +90,14 @@ void set(CommandContext& c) {
   if (!options.only_absent && !options.only_present && !options.reply_old && !options.keep_ttl &&
       !conditional) {
     write_string(c.view, key, c.args[2], expiry_ms, true);
+    tell_set(c, c.args[1], options.form.has_value());
     return c.reply.ok();
   }
 
   const auto old = c.view.header(c.database, c.args[1]);
   std::string scratch;
   std::optional<std::string_view> old_value;
+  if (options.reply_old && !old) c.event(notify::kKeyMiss, "keymiss", c.args[1]);
   if (options.reply_old || conditional) {
     if (old && old->type != Type::kString) return c.reply.error(kWrongType);
     if (old) old_value = read_string(c.view, *old, &scratch);
@@ -107,11 +116,13 @@ void set(CommandContext& c) {
   }
   if (options.keep_ttl && old) expiry_ms = old->expiry_ms;
   write_string(c.view, key, c.args[2], expiry_ms, false);
+  tell_set(c, c.args[1], options.form.has_value());
 }
 
 void setnx(CommandContext& c) {
   if (c.view.header(c.database, c.args[1])) return c.reply.integer(0);
   write_string(c.view, string_key(c, c.args[1]), c.args[2], kNoExpiry, false);
+  tell_set(c, c.args[1], false);
   c.reply.integer(1);
 }
 
@@ -119,6 +130,7 @@ void set_for(CommandContext& c, TimeUnit unit, std::string_view name) {
   const auto when = parse_expiry(c.args[2], {unit, TimeBase::kNow}, c.view.now_ms(), true, name, c.reply);
   if (!when) return;
   write_string(c.view, string_key(c, c.args[1]), c.args[3], *when, true);
+  tell_set(c, c.args[1], true);
   c.reply.ok();
 }
 void setex(CommandContext& c) { set_for(c, TimeUnit::kSeconds, "setex"); }
@@ -127,15 +139,19 @@ void psetex(CommandContext& c) { set_for(c, TimeUnit::kMilliseconds, "psetex"); 
 void getset(CommandContext& c) {
   std::optional<Header> old;
   if (!find_string(c, c.args[1], &old)) return;
+  if (!old) c.event(notify::kKeyMiss, "keymiss", c.args[1]);
   reply_value(c, old);
   write_string(c.view, string_key(c, c.args[1]), c.args[2], kNoExpiry, false);
+  tell_set(c, c.args[1], false);
 }
 
 void getdel(CommandContext& c) {
   std::optional<Header> old;
   if (!find_string(c, c.args[1], &old)) return;
   reply_value(c, old);
-  if (old) c.view.erase_header(c.database, c.args[1]);
+  if (!old) return c.event(notify::kKeyMiss, "keymiss", c.args[1]);
+  c.view.erase_header(c.database, c.args[1]);
+  c.event(notify::kGeneric, "del", c.args[1]);
 }
 
 void getex(CommandContext& c) {
@@ -154,7 +170,10 @@ void getex(CommandContext& c) {
   }
   std::optional<Header> header;
   if (!find_string(c, c.args[1], &header)) return;
-  if (!header) return c.reply.null();
+  if (!header) {
+    c.event(notify::kKeyMiss, "keymiss", c.args[1]);
+    return c.reply.null();
+  }
   int64_t expiry_ms = kNoExpiry;
   if (form) {
     const auto when = parse_expiry(time, *form, c.view.now_ms(), true, "getex", c.reply);
@@ -165,10 +184,17 @@ void getex(CommandContext& c) {
   if (!form && !persist) return;
   if (form && expiry_ms <= c.view.now_ms()) {
     c.view.erase_header(c.database, c.args[1]);
-  } else if (header->expiry_ms != expiry_ms) {
+    return c.event(notify::kGeneric, "del", c.args[1]);
+  }
+  const bool changes = header->expiry_ms != expiry_ms;
+  if (changes) {
     header->expiry_ms = expiry_ms;
     c.view.put_header(c.database, c.args[1], *header);
   }
+  if (form)
+    c.event(notify::kGeneric, "expire", c.args[1]);
+  else if (changes)
+    c.event(notify::kGeneric, "persist", c.args[1]);
 }
 
 void mget(CommandContext& c) {
@@ -182,8 +208,10 @@ void mget(CommandContext& c) {
 
 void mset(CommandContext& c) {
   if (c.args.size() % 2 == 0) return c.reply.error("ERR wrong number of arguments for 'mset' command");
-  for (size_t i = 1; i < c.args.size(); i += 2)
+  for (size_t i = 1; i < c.args.size(); i += 2) {
     write_string(c.view, string_key(c, c.args[i]), c.args[i + 1], kNoExpiry, true);
+    tell_set(c, c.args[i], false);
+  }
   c.reply.ok();
 }
 
@@ -191,8 +219,10 @@ void msetnx(CommandContext& c) {
   if (c.args.size() % 2 == 0) return c.reply.error("ERR wrong number of arguments for 'msetnx' command");
   for (size_t i = 1; i < c.args.size(); i += 2)
     if (c.view.header(c.database, c.args[i])) return c.reply.integer(0);
-  for (size_t i = 1; i < c.args.size(); i += 2)
+  for (size_t i = 1; i < c.args.size(); i += 2) {
     write_string(c.view, string_key(c, c.args[i]), c.args[i + 1], kNoExpiry, false);
+    tell_set(c, c.args[i], false);
+  }
   c.reply.integer(1);
 }
 
@@ -236,6 +266,7 @@ void msetex(CommandContext& c) {
       if (old) own_expiry_ms = old->expiry_ms;
     }
     write_string(c.view, string_key(c, c.args[i]), c.args[i + 1], own_expiry_ms, !looks);
+    tell_set(c, c.args[i], expiry_ms != kNoExpiry);
   }
   c.reply.integer(1);
 }
@@ -265,6 +296,7 @@ void delex(CommandContext& c) {
       !condition.holds(read_string(c.view, *header, &scratch)))
     return c.reply.integer(0);
   c.view.erase_header(c.database, c.args[1]);
+  c.event(notify::kGeneric, "del", c.args[1]);
   c.reply.integer(1);
 }
 

@@ -97,6 +97,7 @@ bool parse_query(CommandContext& c, size_t at, Operation operation, Form form, s
     const auto header = c.view.header(c.database, key);
     if (header && header->type != Type::kZset && header->type != Type::kSet)
       return c.reply.error(kWrongType), false;
+    if (!header && form == Form::kStore) c.event(notify::kKeyMiss, "keymiss", key);  // This is read.
     query->inputs.emplace_back(c, key, header);
   }
   for (size_t i = at + 1 + count; i < c.args.size(); ++i) {
@@ -247,11 +248,11 @@ void zunion(CommandContext& c) { reply_outcome(c, Operation::kUnion, "zunion"); 
 void zinter(CommandContext& c) { reply_outcome(c, Operation::kIntersection, "zinter"); }
 void zdiff(CommandContext& c) { reply_outcome(c, Operation::kDifference, "zdiff"); }
 
-void store_outcome(CommandContext& c, Operation operation, std::string_view name) {
+void store_outcome(CommandContext& c, Operation operation, const char* name) {
   Query query;
   if (!parse_query(c, 2, operation, Form::kStore, name, &query)) return;
   const MemberList result = outcome(query, operation);
-  result.store(c, c.args[1]);
+  result.store(c, c.args[1], name);
   c.reply.integer(static_cast<int64_t>(result.size()));
 }
 void zunionstore(CommandContext& c) { store_outcome(c, Operation::kUnion, "zunionstore"); }

@@ -166,6 +166,7 @@ void zrangestore(CommandContext& c) {
   std::optional<Header> header;
   if (!find_zset(c, c.args[2], &header)) return;
   MemberList found;
+  if (!header) c.event(notify::kKeyMiss, "keymiss", c.args[2]);  // It writes, but this it reads.
   if (header) {
     Zset zset(c.view, header);
     const auto use = [&](std::string_view member, double score) { found.add(member, score); };
@@ -177,7 +178,7 @@ void zrangestore(CommandContext& c) {
     }
   }
   if (query.direction == Direction::kBackward) found.sort();
-  found.store(c, c.args[1]);
+  found.store(c, c.args[1], "zrangestore");
   c.reply.integer(static_cast<int64_t>(found.size()));
 }
 
@@ -207,7 +208,7 @@ void zlexcount(CommandContext& c) {
 // ---- removing
 
 template <typename RangeOf>
-void remove_range(CommandContext& c, RangeOf range_in) {
+void remove_range(CommandContext& c, const char* event, RangeOf range_in) {
   std::optional<Header> header;
   if (!find_zset(c, c.args[1], &header)) return;
   if (!header) return c.reply.integer(0);
@@ -215,14 +216,17 @@ void remove_range(CommandContext& c, RangeOf range_in) {
   const std::optional<ZsetRange> range = range_in(zset);
   const uint64_t removed =
       range && range->first < range->end ? zset.erase_between(range->first, range->end) : 0;
-  if (removed > 0) zset.save(c.database, c.args[1]);
+  if (removed > 0) {
+    zset.save(c.database, c.args[1]);
+    tell_removed(c, c.args[1], event, zset);
+  }
   c.reply.integer(static_cast<int64_t>(removed));
 }
 
 void zremrangebyrank(CommandContext& c) {
   const auto start = parse_integer(c.args[2]), stop = parse_integer(c.args[3]);
   if (!start || !stop) return c.reply.error(kNotAnInteger);
-  remove_range(c, [&](Zset& zset) -> std::optional<ZsetRange> {
+  remove_range(c, "zremrangebyrank", [&](Zset& zset) -> std::optional<ZsetRange> {
     const auto ranks = clip_ranks(*start, *stop, zset.size());
     if (!ranks) return std::nullopt;
     const auto border = [&](uint64_t rank) {
@@ -236,12 +240,12 @@ void zremrangebyrank(CommandContext& c) {
 void zremrangebyscore(CommandContext& c) {
   const auto range = parse_score_range(c.args[2], c.args[3]);
   if (!range) return c.reply.error(kNotAScoreRange);
-  remove_range(c, [&](Zset&) { return range; });
+  remove_range(c, "zremrangebyscore", [&](Zset&) { return range; });
 }
 void zremrangebylex(CommandContext& c) {
   const auto range = parse_lex_range(c.args[2], c.args[3]);
   if (!range) return c.reply.error(kNotALexRange);
-  remove_range(c, [&](Zset& zset) { return std::optional(range->in(zset)); });
+  remove_range(c, "zremrangebylex", [&](Zset& zset) { return std::optional(range->in(zset)); });
 }
 
 constexpr Binding kBindings[] = {

@@ -67,7 +67,10 @@ void add_members(CommandContext& c, const AddOptions& options, std::span<const d
     Zset zset(c.view, header, zset_limits(c));
     outcome = add_to(zset, options, scores, members);
     if (outcome.nan) return c.reply.error(kNanScore);
-    if (outcome.added + outcome.updated > 0) zset.save(c.database, c.args[1]);
+    if (outcome.added + outcome.updated > 0) {
+      zset.save(c.database, c.args[1]);
+      c.event(notify::kZset, options.increment ? "zincr" : "zadd", c.args[1]);
+    }
   }
   if (!options.increment)
     c.reply.integer(outcome.added + (options.count_changes ? outcome.updated : 0));
@@ -146,15 +149,17 @@ void MemberList::sort() {
   });
 }
 
-void MemberList::store(CommandContext& c, std::string_view key) const {
+void MemberList::store(CommandContext& c, std::string_view key, const char* event) const {
   if (members_.empty()) {
-    if (c.view.header(c.database, key)) c.view.erase_header(c.database, key);
-    return;
+    if (!c.view.header(c.database, key)) return;
+    c.view.erase_header(c.database, key);
+    return c.event(notify::kGeneric, "del", key);
   }
   std::vector<ScoredMember> sorted;
   sorted.reserve(members_.size());
   for (const Member& member : members_) sorted.push_back({member.score, member.member});
   Zset::write(c.view, c.database, key, sorted, zset_limits(c));
+  c.event(notify::kZset, event, key);
 }
 
 void MemberList::reply(CommandContext& c, bool with_scores) const {
@@ -174,6 +179,11 @@ void reply_scored(CommandContext& c, std::string_view member, double score, bool
 
 // ---- popping
 
+void tell_removed(CommandContext& c, std::string_view key, const char* name, const Zset& zset) {
+  c.event(notify::kZset, name, key);
+  if (zset.size() == 0) c.event(notify::kGeneric, "del", key);
+}
+
 std::vector<Zset::Found> pop_members(CommandContext& c, std::string_view key, const Header& header,
                                      ZsetEnd end, uint64_t count) {
   Zset zset(c.view, header, zset_limits(c));
@@ -190,6 +200,7 @@ std::vector<Zset::Found> pop_members(CommandContext& c, std::string_view key, co
   else
     zset.erase_between(border_at(last.score, last.member), kLastBorder);
   zset.save(c.database, key);
+  tell_removed(c, key, end == ZsetEnd::kMin ? "zpopmin" : "zpopmax", zset);
   return popped;
 }
 

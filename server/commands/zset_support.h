@@ -59,8 +59,8 @@ class MemberList {
   size_t size() const { return members_.size(); }
   void sort();
   // In `key` from now on, instead of whatever was there; an empty list leaves no key. Requires: sorted, no
-  // member twice.
-  void store(CommandContext& c, std::string_view key) const;
+  // member twice. `event` tells of it.
+  void store(CommandContext& c, std::string_view key, const char* event) const;
   void reply(CommandContext& c, bool with_scores) const;
 
  private:
@@ -74,6 +74,9 @@ class MemberList {
 // One element of a reply with scores: two replies in RESP2, a pair in RESP3.
 void reply_scored(CommandContext& c, std::string_view member, double score, bool with_score);
 void begin_scored(CommandContext& c, size_t count, bool with_scores);
+
+// Members have been removed and the sorted set saved: `name` tells of it, "del" if none are left.
+void tell_removed(CommandContext& c, std::string_view key, const char* name, const Zset& zset);
 
 // Takes up to `count` members with the lowest or highest scores off a sorted set, lowest or highest first.
 enum class ZsetEnd : uint8_t { kMin, kMax };

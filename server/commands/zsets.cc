@@ -82,7 +82,10 @@ void zrem(CommandContext& c) {
     zset.erase(member, *score);
     ++removed;
   }
-  if (removed > 0) zset.save(c.database, c.args[1]);
+  if (removed > 0) {
+    zset.save(c.database, c.args[1]);
+    tell_removed(c, c.args[1], "zrem", zset);
+  }
   c.reply.integer(removed);
 }
 
