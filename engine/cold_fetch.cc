@@ -10,6 +10,7 @@ void ColdFetcher::fetch(ReadContext& context, Task done) {
   auto waiter = std::make_shared<Waiter>(Waiter{&context, std::move(done), impl.missing.size()});
   const auto missing = std::move(impl.missing);
   impl.missing.clear();
+  impl.noted.clear();
   const VersionRef version = std::move(impl.version);
   const uint64_t now = env_.clock.monotonic_us();
   for (const auto& [table, index] : missing) {
@@ -38,9 +39,9 @@ void ColdFetcher::arrived(BlockId id, Result<BlockRef> block, uint64_t started_u
   for (const auto& waiter : waiters) {
     ReadContext::Impl& impl = *waiter->context->impl;
     if (block.ok())
-      impl.pins.emplace_back(id, block.value());
+      impl.pins.emplace(id, block.value());
     else
-      impl.failed.emplace_back(id, block.status());
+      impl.failed.emplace(id, block.status());
     if (--waiter->blocks_left == 0) waiter->done();
   }
 }

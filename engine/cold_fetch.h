@@ -32,11 +32,6 @@ class ColdFetcher {
     Task done;
     size_t blocks_left;
   };
-  struct BlockIdHash {
-    size_t operator()(const BlockId& id) const {
-      return (id.table * 0x9e3779b97f4a7c15u) ^ (id.index * 0xff51afd7ed558ccdu);
-    }
-  };
 
   void arrived(BlockId id, Result<BlockRef> block, uint64_t started_us);
 

@@ -59,7 +59,16 @@ class ReadContext {
 
   bool cold() const;  // Some read since the last fetch() met a cold block.
   uint32_t fetches() const;
+
+  // For commands that cannot go on as others do, one cold block after the other. From here on
+  // ... a cold block that a walk meets brings up to this many of those behind it along;
+  void read_ahead(uint32_t blocks);
+  // ... no block is cold: it is read where it stands, and the calling thread waits for it.
+  void may_block();
+  uint64_t blocked() const;  // Blocks read so.
+
   std::unique_ptr<Impl> impl;  // The engine's; null until a block was cold.
+  Impl& own();                 // Made if need be.
 };
 
 // The store as it was at one moment. O(1) to take; while it lives its memtables and tables are kept.

@@ -16,6 +16,7 @@ class CurrentReader final : public Reader {
         context_(context),
         source_(engine.blocks_, engine.options_.cold_chance, &engine.dice_) {
     source_.attach(context_, engine_.version_);
+    source_.walks();
   }
 
   Lookup get(std::string_view key) override {
@@ -94,8 +95,7 @@ Lookup EngineImpl::get(std::string_view key, ReadContext& context) {
     result.state = Lookup::State::kFound;
     result.value = cached != nullptr ? cached->value() : entry->value;
     if (cached == nullptr) {  // Too large for the record cache: the block stays while the command runs.
-      if (!context.impl) context.impl = std::make_unique<ReadContext::Impl>();
-      context.impl->pins.emplace_back(BlockId{table.meta().number, number}, block);
+      context.own().held.push_back(block);
     }
     return true;
   });

@@ -3,6 +3,8 @@
 // Threads: the reactor only.
 #pragma once
 
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -12,13 +14,27 @@
 
 namespace engine {
 
+struct BlockIdHash {
+  size_t operator()(const BlockId& id) const {
+    return (id.table * 0x9e3779b97f4a7c15u) ^ (id.index * 0xff51afd7ed558ccdu);
+  }
+};
+
 struct ReadContext::Impl {
-  std::vector<std::pair<BlockId, BlockRef>>
-      pins;  // Fetched for this command, or holding a value it was given.
+  std::unordered_map<BlockId, BlockRef, BlockIdHash> pins;  // Fetched for this command.
+  std::vector<BlockRef> held;                               // Holding a value that it was given.
   std::vector<std::pair<const Table*, uint32_t>> missing;
-  std::vector<std::pair<BlockId, Status>> failed;  // Blocks that could not be read.
+  std::unordered_set<BlockId, BlockIdHash> noted;           // The same, to look up.
+  std::unordered_map<BlockId, Status, BlockIdHash> failed;  // Blocks that could not be read.
   VersionRef version;  // Keeps the tables of `missing` open until they are fetched.
   uint32_t fetches = 0;
+  uint32_t read_ahead = 0;
+  bool may_block = false;
+  uint64_t blocked = 0;
+
+  void miss(const Table& table, uint32_t index) {
+    if (noted.insert({table.meta().number, index}).second) missing.emplace_back(&table, index);
+  }
 };
 
 // Blocks out of memory, or noted as missing.
@@ -38,8 +54,14 @@ class CachedBlocks final : public BlockSource {
   BlockRef block(const Table& table, uint32_t index) override;
   const Status& status() const override { return status_; }
 
+  // From here on blocks are asked for one after the other, as iterators do: ReadContext::read_ahead holds.
+  void walks() { walks_ = true; }
+
  private:
   bool pretend_cold();
+  bool at_hand(BlockId id) const;
+  uint32_t behind(const Table& table, uint32_t index, uint32_t blocks_max, bool* forward) const;
+  BlockRef read_here(const Table& table, uint32_t index);
 
   BlockCache& cache_;
   uint32_t cold_chance_;
@@ -47,6 +69,7 @@ class CachedBlocks final : public BlockSource {
   ReadContext* context_ = nullptr;
   const VersionRef* version_ = nullptr;
   Status status_;
+  bool walks_ = false;
 };
 
 }  // namespace engine
