@@ -38,6 +38,7 @@ void bind_scan_commands(CommandTable& table);         // SCAN, KEYS, RANDOMKEY
 void bind_key_range_commands(CommandTable& table);    // KRANGE, KCOUNT, KDELRANGE
 void bind_object_commands(CommandTable& table);       // OBJECT
 void bind_pubsub_commands(CommandTable& table);       // SUBSCRIBE, PUBLISH, PUBSUB …
+void bind_transaction_commands(CommandTable& table);  // MULTI, EXEC, DISCARD, WATCH, UNWATCH
 
 inline void bind_all(CommandTable& table) {
   bind_string_commands(table);
@@ -72,6 +73,7 @@ inline void bind_all(CommandTable& table) {
   bind_key_range_commands(table);
   bind_object_commands(table);
   bind_pubsub_commands(table);
+  bind_transaction_commands(table);
 }
 
 }  // namespace server

@@ -11,6 +11,9 @@
 #include <cerrno>
 #include <span>
 
+#include "server/key_watch.h"
+#include "server/transaction.h"
+
 namespace server {
 namespace {
 

@@ -31,6 +31,8 @@
 namespace server {
 
 class Client;
+class Transaction;
+class Watcher;
 struct Command;
 
 // Who is told what happens on a connection.
@@ -86,6 +88,8 @@ class Client {
   resp::ReplyWriter reply;
   ReplyGate gate;
   std::unique_ptr<Waiting> waiting;
+  std::unique_ptr<Transaction> transaction;  // Since MULTI; null: it is not in one.
+  std::unique_ptr<Watcher> watcher;          // Null: it has never watched a key.
 
   // ---- the socket
   void read_on(bool wanted);  // Whether on_input() is wanted.

@@ -4,6 +4,8 @@
 #include <cstdio>
 
 #include "server/command_table.h"
+#include "server/key_watch.h"
+#include "server/transaction.h"
 #include "server/units.h"
 
 namespace server {
@@ -13,7 +15,9 @@ std::string flags_of(const Client& client) {
   std::string flags;
   if (client.session.monitor) flags += 'O';
   if (client.session.subscribed()) flags += 'P';
+  if (client.transaction) flags += 'x';
   if (client.waiting && client.waiting->counts_as_blocked()) flags += 'b';
+  if (client.watcher && client.watcher->touched()) flags += 'd';
   if (client.closing_after_reply()) flags += 'c';
   if (client.is_unix_socket()) flags += 'U';
   if (client.session.no_evict) flags += 'e';
@@ -42,12 +46,14 @@ std::string client_line(const Client& client, int64_t now_ms) {
   append_number(&line, "sub", client.session.subscriptions[0]);
   append_number(&line, "psub", client.session.subscriptions[1]);
   append_number(&line, "ssub", client.session.subscriptions[2]);
-  line += " multi=-1";
+  line += " multi=" + (client.transaction ? std::to_string(client.transaction->size()) : std::string("-1"));
+  const uint64_t multi_bytes = (client.transaction ? client.transaction->memory_bytes() : 0) +
+                               (client.watcher ? client.watcher->memory_bytes() : 0);
   const uint64_t input_free = client.input.capacity_bytes() - client.input.size();
   append_number(&line, "qbuf", client.input.size());
   append_number(&line, "qbuf-free", input_free);
   append_number(&line, "argv-mem", client.requests.memory_bytes());
-  line += " multi-mem=0";
+  append_number(&line, "multi-mem", multi_bytes);
   // Redis's fixed reply buffer and its reply list are one chain of chunks here.
   append_number(&line, "rbs", client.output.memory_bytes());
   append_number(&line, "rbp", client.output.memory_bytes());
@@ -56,7 +62,7 @@ std::string client_line(const Client& client, int64_t now_ms) {
   append_number(&line, "omem", client.output.memory_bytes());
   append_number(&line, "tot-mem",
                 sizeof(Client) + client.input.capacity_bytes() + client.requests.memory_bytes() +
-                    client.output.memory_bytes() + client.parser.memory_bytes());
+                    client.output.memory_bytes() + client.parser.memory_bytes() + multi_bytes);
   line += client.output.empty() ? " events=r" : " events=rw";
   line += " cmd=" + (client.last_command ? std::string(client.last_command->name) : std::string("NULL"));
   line += " user=" + client.session.user;

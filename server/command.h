@@ -18,6 +18,7 @@ namespace server {
 
 class Server;
 class Client;
+class CallLog;
 struct BlockRequest;
 
 struct CommandContext {
@@ -28,7 +29,7 @@ struct CommandContext {
   Server& server;
 
   // Values, good on any thread.
-  uint32_t database_number = 0;                // As SELECT has it.
+  uint32_t database_number = 0;                // As SELECT has it; SELECT sets it.
   ObjectId database = engine::kNoObject;       // The object whose headers it holds.
   uint64_t random_seed = 0;                    // The same in every run of this command.
   const engine::Snapshot* snapshot = nullptr;  // On a worker: what the view reads.
@@ -37,6 +38,13 @@ struct CommandContext {
   // scripts).
   BlockRequest* block = nullptr;
   std::optional<std::string_view> ready_key = std::nullopt;  // It waited, and this key has been written.
+
+  // Inside another command (server/nested_call.h): nothing may wait, suspend or leave for a worker.
+  bool nested = false;
+  bool scripted = false;                 // This is a script, and what it calls is the script's.
+  bool rehearsal = false;                // It will run again: what would last is left out.
+  CallLog* calls = nullptr;              // Where calls inside this one are noted; null on a worker.
+  engine::ReadContext* reads = nullptr;  // What the view reads through; null on a worker.
 
   // What others are to hear of; null on a worker, where there is nothing to tell.
   Effects* effects = nullptr;
@@ -48,6 +56,8 @@ struct CommandContext {
   // Set by handlers.
   engine::Lsn seen = 0;  // The reply shows what was written up to here, besides what view.seen() says.
   bool databases_changed = false;  // The batch writes 'D' records.
+  bool lasting = false;            // Something has been done that cannot be taken back.
+  bool ends_transaction = false;   // Once this has run nothing is queued nor watched any more.
 };
 
 }  // namespace server

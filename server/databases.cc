@@ -49,6 +49,12 @@ std::optional<uint32_t> Databases::number_of_record(std::string_view key) const 
   return number;
 }
 
+engine::Reference Databases::reference(View& view, uint32_t number) const {
+  const auto record = view.get(database_key(number));
+  const auto found = record ? decode_database(*record) : std::nullopt;
+  return found.value_or(references_[number]);
+}
+
 void Databases::empty(View& view, uint32_t number) const {
   const std::string key = database_key(number);
   view.get(key);  // Who overwrites a reference looks at it first, so that the old object is known to be dead.
@@ -56,7 +62,7 @@ void Databases::empty(View& view, uint32_t number) const {
 }
 
 void Databases::swap(View& view, uint32_t a, uint32_t b) const {
-  engine::Reference at_a = references_[a], at_b = references_[b];
+  engine::Reference at_a = reference(view, a), at_b = reference(view, b);
   view.moved(at_a.id, ++at_a.generation);
   view.moved(at_b.id, ++at_b.generation);
   view.put(database_key(a), encode_database(at_b), engine::Existence::kPresent);

@@ -29,6 +29,8 @@ class Databases {
   uint32_t count() const { return count_; }
   // Requires: number < count().
   ObjectId object(uint32_t number) const { return references_[number].id; }
+  // The same, as the view has it: with what its batch has emptied or swapped.
+  ObjectId object(View& view, uint32_t number) const { return reference(view, number).id; }
   // The other way round; nothing: the database has been emptied, its object is dead.
   std::optional<uint32_t> number(ObjectId object) const;
 
@@ -42,6 +44,8 @@ class Databases {
   void refresh(const engine::Batch& batch);
 
  private:
+  engine::Reference reference(View& view, uint32_t number) const;
+
   uint32_t count_ = 0;
   std::vector<engine::Reference> references_;
 };

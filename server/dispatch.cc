@@ -9,9 +9,9 @@
 #include "server/authorize.h"
 #include "server/key_watcher.h"
 #include "server/log.h"
-#include "server/monitor.h"
-#include "server/redact.h"
+#include "server/observe.h"
 #include "server/server.h"
+#include "server/transaction.h"
 #include "server/units.h"
 
 namespace server {
@@ -152,18 +152,45 @@ Dispatcher::Ran Dispatcher::execute(Client& client, const Request request) {
     }
     if (refused(client, command, args)) return Ran::kDone;
   }
-  if (must_pause(command)) return park(client, Waiting::For::kPause);
+  uint32_t flags = command.flags;
+  size_t estimate = write_estimate(args);
+  bool queues = false;
+  Run kind = Run::kInEarnest;
+  if (client.transaction) [[unlikely]] {
+    queues = !Transaction::runs_at_once(command);
+    if (Transaction::is_exec(command)) {  // It is all that it runs.
+      flags |= client.transaction->flags();
+      estimate = client.transaction->bytes_to_write();
+      if (client.transaction->has_lasting_effects()) kind = Run::kRehearsal;
+    }
+  }
+  if (must_pause(flags)) return park(client, Waiting::For::kPause);
   admitted_bytes_ = 0;
-  if (command.flags & cmd::kWrite) {
-    switch (admit(command, write_estimate(args))) {
+  if (flags & cmd::kWrite) {
+    switch (admit(flags, estimate)) {
       case engine::Engine::Admission::kOpen: break;
-      case engine::Engine::Admission::kWait: return park(client, Waiting::For::kAdmission);
+      case engine::Engine::Admission::kWait:
+        if (queues) break;
+        return park(client, Waiting::For::kAdmission);
       case engine::Engine::Admission::kRefused:
         reject(client, &command, refusal_error(engine_.refusal()));
         return Ran::kDone;
     }
   }
-  return run(client, request);
+  if (queues) {
+    queue(client, request);
+    return Ran::kDone;
+  }
+  return run(client, request, flags, kind);
+}
+
+void Dispatcher::queue(Client& client, const Request& request) {
+  const Args args = client.requests.args(request);
+  const bool in_vain = client.transaction->aborted() || (client.watcher && client.watcher->touched());
+  if (!in_vain) client.transaction->queue(*request.command, args, write_estimate(args));
+  const uint64_t mark = client.reply.mark();
+  client.reply.simple("QUEUED");
+  after_reply(client, mark);
 }
 
 bool Dispatcher::refused(Client& client, const Command& command, Args args) {
@@ -177,7 +204,9 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
       return true;
     }
   }
-  const std::string_view error = authorize(client, command, args, settings);
+  std::string_view error = authorize(client, command, args, settings);
+  if (error.empty() && client.transaction && (command.flags & cmd::kNoMulti)) [[unlikely]]
+    error = "ERR Command not allowed inside a transaction";
   if (!error.empty()) {
     reject(client, &command, error);
     return true;
@@ -193,16 +222,16 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
   return false;
 }
 
-bool Dispatcher::must_pause(const Command& command) const {
+bool Dispatcher::must_pause(uint32_t flags) const {
   const Pause& pause = server_.pause;
   if (pause.until_ms == 0) [[likely]]
     return false;
-  return pause.all || (command.flags & (cmd::kWrite | cmd::kMayReplicate));
+  return pause.all || (flags & (cmd::kWrite | cmd::kMayReplicate));
 }
 
-engine::Engine::Admission Dispatcher::admit(const Command& command, size_t bytes) {
+engine::Engine::Admission Dispatcher::admit(uint32_t flags, size_t bytes) {
   // What Redis does not deny when memory is short makes room, or at least does not take any.
-  const bool erasing = !(command.flags & cmd::kDenyOom);
+  const bool erasing = !(flags & cmd::kDenyOom);
   const auto admission = engine_.admission(bytes, erasing);
   if (admission == engine::Engine::Admission::kOpen) admitted_bytes_ = bytes;
   return admission;
@@ -210,11 +239,23 @@ engine::Engine::Admission Dispatcher::admit(const Command& command, size_t bytes
 
 void Dispatcher::reject(Client& client, const Command* command, std::string_view error) {
   if (client.waiting && client.waiting->blocked) server_.blocking().remove(client.id);
+  std::string line("-");
+  if (client.transaction) [[unlikely]] {
+    if (command && Transaction::is_exec(*command)) {
+      server_.end_transaction(client);
+      const bool plain = error.starts_with("ERR ");
+      line += "EXECABORT Transaction discarded because of: ";
+      if (plain) error.remove_prefix(4);
+    } else {
+      client.transaction->abort();
+    }
+  }
+  line += error;
   const uint64_t mark = client.reply.mark();
-  client.reply.error(error);
+  client.reply.error(std::string_view(line).substr(1));
   Stats& stats = server_.stats();
   if (command) ++stats.by_command[command->id].rejected;
-  stats.count_error(std::string("-").append(error));
+  stats.count_error(line);
   after_reply(client, mark);
 }
 
@@ -231,7 +272,13 @@ void Dispatcher::warn_of_http(Client& client) {
 
 // ------------------------------------------------------------------ running
 
-Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
+void Dispatcher::hurry(engine::ReadContext& reads) {
+  const uint32_t rounds = reads.fetches() - kRoundsBeforeReadAhead;
+  reads.read_ahead(std::min(kReadAheadBlocksMax, uint32_t{8} << std::min(rounds, 16u)));
+  if (reads.fetches() >= kRoundsBeforeBlocking) reads.may_block();
+}
+
+Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t flags, Run kind) {
   const Command& command = *request.command;
   Waiting* waiting = client.waiting.get();
   int64_t now_ms = turn_ms_ + static_cast<int64_t>((now_us_ - turn_us_) / 1000);
@@ -252,20 +299,30 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
   if (!effects_.empty()) [[unlikely]]
     effects_.clear();
   effects_.want(server_.wanted_events());
+  if (!calls_.empty()) [[unlikely]]
+    calls_.clear();
   // Pins of the last command go, those of a waiting one stay: they are why it gets further this time.
   if (context_.impl) [[unlikely]]
     context_ = engine::ReadContext();
-  present_.begin(waiting ? waiting->context : context_);
+  engine::ReadContext& reads = waiting ? waiting->context : context_;
+  if (reads.fetches() >= kRoundsBeforeReadAhead) [[unlikely]]
+    hurry(reads);
+  present_.begin(reads);
   View view(present_, &engine_, batch_, now_ms);
   if (command.flags & cmd::kReadonly) view.allow_long_read();
   CommandContext context{client.requests.args(request), view, client.reply, client, server_};
-  context.database_number = client.session.database;
+  const uint32_t client_database = client.session.database;
+  context.database_number = client_database;
   context.database = server_.databases().object(client.session.database);
   context.random_seed = seed;
   context.effects = &effects_;
   KeyEvents key_events(effects_, context.database, context.database_number, &server_.databases(),
                        command.flags & cmd::kReadonly);
   view.watch(&key_events);
+  context.scripted = command.spec->group == Group::kScripting;
+  context.rehearsal = kind == Run::kRehearsal;
+  context.calls = &calls_;
+  context.reads = &reads;
   context.block = &block_;
   block_ = {};
   bool key_absent = false;  // Of the key that a waiter was woken for.
@@ -274,6 +331,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
     client.reply.rollback(mark);
     batch_.clear();
     effects_.take_back();
+    calls_.clear();
   };
   // Becomes a waiting command, with the clock and seed of this run.
   const auto must_wait = [&](Waiting::For what) -> Waiting& {
@@ -322,6 +380,11 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
     take_back();
     log_warning("A command failed for want of its data: %s", error.status.message().c_str());
     client.reply.error(storage_error(error.status));
+    context.rehearsal = false;  // That was it.
+  }
+  if (reads.blocked() > 0) [[unlikely]] {
+    ++server_.stats().blocking_commands;
+    server_.stats().blocking_reads += reads.blocked();
   }
 
   if (client.waiting && client.waiting->what == Waiting::For::kOutcome) return Ran::kWaits;
@@ -331,14 +394,37 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
     block(client, key_absent);
     return Ran::kWaits;
   }
-  if (command.flags & cmd::kReadonly) server_.stats().count_lookups(view.hits(), view.misses());
+  if (context.rehearsal) [[unlikely]] {
+    const size_t bytes = batch_.bytes().size();
+    take_back();
+    if (bytes > 0) {
+      // What is left out may change what the rest writes, and then it is too late to wait.
+      switch (admit(flags, 2 * bytes)) {
+        case engine::Engine::Admission::kOpen: break;
+        case engine::Engine::Admission::kWait:
+          must_wait(Waiting::For::kAdmission);
+          return park(client, Waiting::For::kAdmission);
+        case engine::Engine::Admission::kRefused:
+          reject(client, &command, refusal_error(engine_.refusal()));
+          return Ran::kDone;
+      }
+    }
+    return run(client, request, flags, Run::kInEarnest);
+  }
+  if ((command.flags & cmd::kReadonly) && calls_.empty())
+    server_.stats().count_lookups(view.hits(), view.misses());
   engine::Lsn lsn = std::max(view.seen(), context.seen);
   const bool wrote = !batch_.empty();
   if (wrote) {
     if (batch_.bytes().size() > admitted_bytes_) [[unlikely]] {
-      switch (admit(command, batch_.bytes().size())) {
+      switch (admit(flags, batch_.bytes().size())) {
         case engine::Engine::Admission::kOpen: break;
         case engine::Engine::Admission::kWait:
+          if (context.lasting) {  // It cannot begin anew.
+            take_back();
+            reject(client, &command, "ERR There is no room for the writes of this transaction");
+            return Ran::kDone;
+          }
           must_wait(Waiting::For::kAdmission);
           return park(client, Waiting::For::kAdmission);
         case engine::Engine::Admission::kRefused:
@@ -347,13 +433,18 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request) {
           return Ran::kDone;
       }
     }
-    lsn = std::max(lsn, server_.apply(batch_));  // D2
+    if (context.ends_transaction) server_.end_transaction(client);  // Its own writes void nothing.
+    lsn = std::max(lsn, server_.apply(batch_));                     // D2
     if (context.databases_changed) server_.databases().refresh(batch_);
     if (server_.blocking().size() > 0) [[unlikely]] {
       server_.blocking().applied(batch_, server_.databases());
       if (context.databases_changed) server_.blocking().databases_changed();
     }
   }
+  if (context.ends_transaction) [[unlikely]]
+    server_.end_transaction(client);
+  if (context.database_number != client_database && !context.scripted)
+    client.session.database = context.database_number;  // SELECT.
   if (!view.expired().empty() && server_.on_expired_met) server_.on_expired_met(view.expired());
   finish(client, request, mark, lsn, wrote);
   if (!effects_.empty()) [[unlikely]]
@@ -371,7 +462,8 @@ void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, e
   const size_t shown = client.output.copy(mark, beginning);
   const bool failed = shown > 0 && beginning[0] == '-';
   Stats& stats = server_.stats();
-  CommandStats& own = stats.by_command[request.command->id];
+  const Command& command = *request.command;
+  CommandStats& own = stats.by_command[command.id];
   const uint64_t duration_us = ended_us - started_us;
   ++stats.commands;
   ++own.calls;
@@ -389,11 +481,21 @@ void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, e
     if (durability == Durability::kSynced) server_.sync_wanted();
   }
 
-  const Settings& settings = server_.settings();
-  const bool slow = settings.slowlog_log_slower_than_us >= 0 &&
-                    duration_us >= static_cast<uint64_t>(settings.slowlog_log_slower_than_us);
-  if (slow || settings.latency_monitor_threshold_ms > 0 || !server_.monitors().empty()) [[unlikely]] {
-    observe(client, *request.command, client.requests.args(request), duration_us, slow);
+  const auto show_calls = [&] {
+    if (!calls_.empty()) [[unlikely]]
+      observe_calls(server_, client, calls_, ended_us);
+  };
+  // A transaction is shown at its end, a script at its beginning.
+  const bool is_script = command.spec->group == Group::kScripting;
+  if (!is_script) show_calls();
+  if (observed(server_, duration_us)) [[unlikely]] {
+    const Args args = client.requests.args(request);
+    observe(server_, client, {command, args, duration_us, client.session.database}, ended_us);
+  }
+  if (is_script) show_calls();
+  if (!calls_.empty()) [[unlikely]] {
+    count_calls(server_, calls_);
+    calls_.clear();
   }
   now_us_ = ended_us;
   after_reply(client, mark, confirms_by_push(*request.command));
@@ -408,26 +510,6 @@ void Dispatcher::after_reply(Client& client, uint64_t mark, bool push) {
     if (mode == ReplyMode::kSkipNext) mode = ReplyMode::kSkip;
   }
   server_.output_added(client);
-}
-
-void Dispatcher::observe(Client& client, const Command& command, Args args, uint64_t duration_us, bool slow) {
-  const Settings& settings = server_.settings();
-  if (slow && !(command.flags & cmd::kSkipSlowlog)) {
-    server_.slowlog().add(turn_ms_ / 1000, duration_us, redacted(command, args).args, client.peer_address(),
-                          client.session.name, settings.slowlog_max_len);
-  }
-  if (settings.latency_monitor_threshold_ms > 0) {
-    server_.latency().note(command.flags & cmd::kFast ? "fast-command" : "command", turn_ms_ / 1000,
-                           duration_us / 1000, settings.latency_monitor_threshold_ms);
-  }
-  if (!server_.monitors().empty() && !(command.flags & (cmd::kSkipMonitor | cmd::kAdmin))) {
-    const std::string line = monitor_line(env_.clock.wall_ms() * 1000 + static_cast<int64_t>(now_us_ % 1000),
-                                          client, redacted(command, args).args);
-    for (Client* monitor : server_.monitors()) {
-      monitor->reply.raw(line);
-      server_.output_added(*monitor);
-    }
-  }
 }
 
 }  // namespace server

@@ -15,6 +15,13 @@
 //   D2  A batch is applied at most once, after the handler has returned.
 //   D3  One call of process() executes at most kCommandsPerTurn requests and then lets others go first.
 //
+// A read-only command that keeps meeting cold blocks goes on on a worker. Any other has to come to its end
+// here, and a walk over a large cold collection that began anew at every block would take the square of its
+// length. So after kRoundsBeforeReadAhead rounds of fetching, each cold block of a walk brings those behind
+// it along, twice as many a round, which bounds the repeated work by the work; and after
+// kRoundsBeforeBlocking (it leaps from one cold place to the next) it reads where it stands, and everybody
+// waits. INFO counts that.
+//
 // Two files: dispatch.cc runs commands, dispatch_waits.cc is about those that wait.
 //
 // Threads: the reactor. run_on_worker() is what a worker runs; it touches only what was handed to it.
@@ -30,6 +37,7 @@
 #include "engine/batch.h"
 #include "engine/engine.h"
 #include "server/blocking.h"
+#include "server/call_log.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/command_table.h"
@@ -42,6 +50,9 @@ class Dispatcher {
   static constexpr unsigned kCommandsPerTurn = 64;
   static constexpr uint64_t kTurnBudgetUs = 1000;
   static constexpr size_t kParseAhead = 16;
+  static constexpr uint32_t kRoundsBeforeReadAhead = 8;
+  static constexpr uint32_t kReadAheadBlocksMax = 4096;
+  static constexpr uint32_t kRoundsBeforeBlocking = 32;
 
   Dispatcher(Server& server, engine::Engine& engine, engine::Env& env);
 
@@ -91,13 +102,15 @@ class Dispatcher {
   void prefetch(Client& client);
   Ran execute(Client& client, Request request);
   bool refused(Client& client, const Command& command, Args args);
-  bool must_pause(const Command& command) const;
-  engine::Engine::Admission admit(const Command& command, size_t bytes);
-  Ran run(Client& client, const Request& request);
+  bool must_pause(uint32_t flags) const;
+  engine::Engine::Admission admit(uint32_t flags, size_t bytes);
+  void queue(Client& client, const Request& request);
+  enum class Run : uint8_t { kInEarnest, kRehearsal };  // server/nested_call.h
+  Ran run(Client& client, const Request& request, uint32_t flags, Run kind);
   void finish(Client& client, const Request& request, uint64_t mark, engine::Lsn lsn, bool wrote);
   void reject(Client& client, const Command* command, std::string_view error);
+  static void hurry(engine::ReadContext& reads);
   void after_reply(Client& client, uint64_t mark, bool push = false);
-  void observe(Client& client, const Command& command, Args args, uint64_t duration_us, bool slow);
   void warn_of_http(Client& client);
 
   Waiting& wait(Client& client, Waiting::For what);
@@ -123,6 +136,7 @@ class Dispatcher {
   engine::Batch batch_;
   engine::ReadContext context_;
   Effects effects_;
+  CallLog calls_;
   PresentReader present_;
   std::string key_;
 

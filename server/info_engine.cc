@@ -61,6 +61,8 @@ void info_engine(Server& server, InfoText& out) {
   out.field("engine_cold_commands", stats.cold_commands);
   out.field("engine_cold_restarts", stats.cold_restarts);
   out.field("engine_many_restarts", stats.many_restarts);
+  out.field("engine_blocking_commands", stats.blocking_commands);
+  out.field("engine_blocking_reads", stats.blocking_reads);
   out.field("engine_long_reads", stats.long_reads);
   out.field("engine_cold_fetches", s.cold_fetches);
   out.field("engine_cold_blocks", s.cold_blocks);

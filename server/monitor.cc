@@ -6,16 +6,19 @@
 
 namespace server {
 
-std::string monitor_line(int64_t unix_us, const Client& client, std::span<const std::string_view> args) {
+std::string monitor_line(int64_t unix_us, uint32_t database, const Client* client,
+                         std::span<const std::string_view> args) {
   char time[64];
   std::snprintf(time, sizeof(time), "+%lld.%06lld [%u ", static_cast<long long>(unix_us / 1000000),
-                static_cast<long long>(unix_us % 1000000), client.session.database);
+                static_cast<long long>(unix_us % 1000000), database);
   std::string line = time;
-  if (client.is_unix_socket()) {
+  if (client == nullptr) {
+    line += "lua";
+  } else if (client->is_unix_socket()) {
     line += "unix:";
-    line += client.local_address().substr(0, client.local_address().size() - 2);
+    line += client->local_address().substr(0, client->local_address().size() - 2);
   } else {
-    line += client.peer_address();
+    line += client->peer_address();
   }
   line += ']';
   for (std::string_view arg : args) {

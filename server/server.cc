@@ -16,6 +16,8 @@
 #include "server/log.h"
 #include "server/memory_usage.h"
 #include "server/pubsub.h"
+#include "server/touched_keys.h"
+#include "server/transaction.h"
 
 namespace server {
 namespace {
@@ -134,10 +136,11 @@ engine::Status Server::start() {
 void Server::on_input(Client& client, size_t bytes) {
   ++stats_.reads;
   stats_.bytes_in += bytes;
-  if (client.input.size() > settings().client_query_buffer_limit) {
+  const size_t queued = client.transaction ? client.transaction->memory_bytes() : 0;  // Not answered either.
+  if (client.input.size() + queued > settings().client_query_buffer_limit) {
     log_warning("Closing client that reached max query buffer length: id=%llu addr=%s (qbuf bytes: %zu)",
                 static_cast<unsigned long long>(client.id), client.peer_address().c_str(),
-                client.input.size());
+                client.input.size() + queued);
     ++stats_.query_limit_disconnections;
     return client.close();
   }
@@ -150,6 +153,8 @@ void Server::on_writable(Client& client) { output_added(client); }
 
 engine::Lsn Server::apply(engine::Batch& batch) {
   changes_ += batch.operations();
+  if (key_watch_.any()) [[unlikely]]
+    tell_touched(batch, databases_, key_watch_);
   return engine_.apply(batch);
 }
 
@@ -327,6 +332,8 @@ void Server::on_gone(Client& client) {
   dispatcher_.forget(client);
   if (client.session.monitor) std::erase(monitors_, &client);
   pubsub_->forget(client);
+  // What it has queued stays as long as it does: EXEC may be running.
+  if (client.watcher) key_watch_.unwatch(*client.watcher);
   destroy_if_possible(client);
 }
 
@@ -336,6 +343,11 @@ void Server::destroy_if_possible(Client& client) {
   if (client.in_held) std::erase(held_, &client);
   if (client.in_ready) std::erase(ready_, &client);
   clients_.remove(client);
+}
+
+void Server::end_transaction(Client& client) {
+  client.transaction.reset();
+  if (client.watcher) key_watch_.unwatch(*client.watcher);
 }
 
 void Server::end_pause() {

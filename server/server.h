@@ -22,6 +22,7 @@
 #include "server/dispatch.h"
 #include "server/expiry_census.h"
 #include "server/expiry_cron.h"
+#include "server/key_watch.h"
 #include "server/latency_monitor.h"
 #include "server/listener.h"
 #include "server/scan_cursors.h"
@@ -67,6 +68,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Dispatcher& dispatcher() { return dispatcher_; }
   Blocking& blocking() { return blocking_; }
   PubSub& pubsub() { return *pubsub_; }
+  KeyWatch& key_watch() { return key_watch_; }
   Stats& stats() { return stats_; }
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency() { return latency_; }
@@ -122,6 +124,8 @@ class Server final : public ClientOwner, public ListenerOwner {
   uint64_t startup_memory() const { return startup_memory_; }
   uint64_t peak_memory() const { return peak_memory_; }
   void note_memory();
+  // Forgets what the client has queued and what it watches: DISCARD.
+  void end_transaction(Client& client);
 
   // ---- ClientOwner, ListenerOwner
   void on_input(Client& client, size_t bytes) override;
@@ -160,6 +164,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Listeners listeners_;
   Blocking blocking_;
   const std::unique_ptr<PubSub> pubsub_;
+  KeyWatch key_watch_;
   Dispatcher dispatcher_;
   BatchRunner batches_;
   ExpiryCron expiry_cron_;

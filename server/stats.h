@@ -57,10 +57,11 @@ struct Stats {
   uint64_t reads = 0, writes = 0;  // read() and write() calls that moved bytes.
   uint64_t output_limit_disconnections = 0, query_limit_disconnections = 0;
   // ---- how commands ran
-  uint64_t cold_commands = 0;  // That had to wait for the disk at least once.
-  uint64_t cold_restarts = 0;  // How often one of them began anew.
-  uint64_t many_restarts = 0;  // That began anew more often than kRunsExpected.
-  uint64_t long_reads = 0;     // That ran on a worker.
+  uint64_t cold_commands = 0;                          // That had to wait for the disk at least once.
+  uint64_t cold_restarts = 0;                          // How often one of them began anew.
+  uint64_t many_restarts = 0;                          // That began anew more often than kRunsExpected.
+  uint64_t long_reads = 0;                             // That ran on a worker.
+  uint64_t blocking_commands = 0, blocking_reads = 0;  // That held everybody up reading; blocks so read.
   uint64_t admission_waits = 0;
   uint64_t held_replies = 0;  // Times a connection's replies had to wait for the commit point.
 

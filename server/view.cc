@@ -242,6 +242,18 @@ void View::move_header(ObjectId from_database, std::string_view from, ObjectId t
   erase_header(from_database, from);
 }
 
+int64_t View::change_of_count(ObjectId database) {
+  if (batch_.empty()) return 0;
+  const Overlay& own = overlay();
+  const std::string end = header_end(database);
+  int64_t change = 0;
+  for (auto at = own.entries.lower_bound(header_begin(database));
+       at != own.entries.end() && (end.empty() || at->first < end); ++at) {
+    change += (at->second.erased ? 0 : 1) - (value_of(reader_.get(at->first)) ? 1 : 0);
+  }
+  return change;
+}
+
 void View::charge(uint64_t steps) {
   steps_ += steps;
   if (steps_ > kStepsOnReactor && may_leave_ && engine_ != nullptr && batch_.empty()) throw LongRead{};

@@ -100,6 +100,9 @@ class View {
   uint32_t hits() const { return hits_; }
   uint32_t misses() const { return misses_; }
 
+  // How many records more there are under `database` than without this batch. Reads what it replaces.
+  int64_t change_of_count(ObjectId database);
+
   // ---- for the dispatcher, and for handlers that walk
   engine::Lsn seen() const { return seen_; }  // The highest LSN of what was read.
   bool on_worker() const { return engine_ == nullptr; }

@@ -43,7 +43,7 @@ void select(CommandContext& c) {
     return c.reply.error("ERR value is out of range, value must between -2147483648 and 2147483647");
   }
   if (*number < 0 || *number >= c.server.databases().count()) return c.reply.error(kBadDatabase);
-  c.client.session.database = static_cast<uint32_t>(*number);
+  c.database_number = static_cast<uint32_t>(*number);
   c.reply.ok();
 }
 
@@ -118,6 +118,7 @@ void reset(CommandContext& c) {
   Session& session = c.client.session;
   if (session.monitor) std::erase(c.server.monitors(), &c.client);
   c.server.pubsub().forget(c.client);
+  c.server.end_transaction(c.client);
   session = Session();
   session.authenticated = c.server.settings().requirepass.empty();
   c.reply.set_version(resp::Version::kResp2);

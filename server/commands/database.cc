@@ -20,9 +20,15 @@ void dbsize(CommandContext& c) {
     return c.reply.integer(static_cast<int64_t>(count.value()));
   }
   engine::Engine& engine = c.server.engine();
-  if (engine.unsettled() > 0) throw LongRead{};
   c.seen = engine.end();
-  c.reply.integer(static_cast<int64_t>(engine.count(c.database)));
+  if (engine.unsettled() == 0)
+    return c.reply.integer(static_cast<int64_t>(engine.count(c.database)) +
+                           c.view.change_of_count(c.database));
+  if (!c.nested) throw LongRead{};
+  const auto count =
+      engine.snapshot()->count(c.database);  // Blocks: a transaction cannot leave for a worker.
+  if (!count.ok()) throw StorageError{count.status()};
+  c.reply.integer(static_cast<int64_t>(count.value()) + c.view.change_of_count(c.database));
 }
 
 // Whether the words after the command's name are none, ASYNC or SYNC. Both take the same time here: none.
@@ -47,8 +53,9 @@ void flushall(CommandContext& c) {
   if (!only_flush_mode(c)) return;
   Databases& databases = c.server.databases();
   for (uint32_t number = 0; number < databases.count(); ++number) {
-    // A count is never too low, so a database that is passed over is empty.
-    if (c.server.engine().count(databases.object(number)) > 0) databases.empty(c.view, number);
+    // A count is never too low, so a database that is passed over is empty. But it knows nothing of what this
+    // transaction has written.
+    if (c.nested || c.server.engine().count(databases.object(number)) > 0) databases.empty(c.view, number);
   }
   c.databases_changed = true;
   c.reply.ok();

@@ -8,6 +8,7 @@
 #include "server/command.h"
 #include "server/errors.h"
 #include "server/log.h"
+#include "server/nested_call.h"
 #include "server/server.h"
 #include "server/units.h"
 
@@ -46,6 +47,7 @@ void set_active_expire(CommandContext& c) {
 
 // Everything to tables and out of memory: what is read from here on comes from disk.
 void reload(CommandContext& c) {
+  if (cannot_wait(c)) return;
   c.server.dispatcher().suspend(c.client);
   c.server.save([&server = c.server, &client = c.client](const engine::Status& status) {
     server.engine().drop_caches();

@@ -163,7 +163,7 @@ std::optional<uint32_t> named_database(CommandContext& c, std::string_view text)
 void move(CommandContext& c) {
   const auto number = named_database(c, c.args[2]);
   if (!number) return;
-  const ObjectId to = c.server.databases().object(*number);
+  const ObjectId to = c.server.databases().object(c.view, *number);
   if (to == c.database) return c.reply.error("ERR source and destination objects are the same");
   if (!c.view.header(c.database, c.args[1]) || c.view.header(to, c.args[1])) return c.reply.integer(0);
   c.view.move_header(c.database, c.args[1], to, c.args[1]);
@@ -183,7 +183,7 @@ void copy(CommandContext& c) {
       const auto named = named_database(c, c.args[++i]);
       if (!named) return;
       to_number = *named;
-      to = c.server.databases().object(to_number);
+      to = c.server.databases().object(c.view, to_number);
     } else {
       return c.reply.error(kSyntaxError);
     }
