@@ -1,6 +1,7 @@
 #include "server/blocking.h"
 
 #include <cmath>
+#include <utility>
 
 #include "engine/batch.h"
 #include "server/command.h"
@@ -20,10 +21,14 @@ void Blocking::add(uint64_t client, uint32_t database, const BlockRequest& reque
   INVARIANT(waiter.order == 0);
   waiter.order = next_order_++;
   waiter.type = request.type;
+  waiter.when_gone = request.when_gone;
+  waiter.remember = request.remember;
   waiter.deadline_us = deadline_us;
   for (const std::string_view key : request.keys) {
     std::string name = name_of(database, key);
-    if (!queues_[name].waiters.emplace(waiter.order, client).second) continue;  // Named twice.
+    Queue& queue = queues_[name];
+    if (!queue.waiters.emplace(waiter.order, client).second) continue;  // Named twice.
+    queue.when_gone += waiter.when_gone;
     waiter.keys.push_back(std::move(name));
   }
   if (deadline_us != 0) deadlines_.emplace(deadline_us, client);
@@ -37,6 +42,7 @@ void Blocking::remove(uint64_t client) {
   for (const std::string& name : waiter.keys) {
     const auto queue = queues_.find(name);
     queue->second.waiters.erase(waiter.order);
+    queue->second.when_gone -= waiter.when_gone;
     if (queue->second.waiters.empty()) queues_.erase(queue);
   }
   deadlines_.erase({waiter.deadline_us, client});
@@ -56,14 +62,16 @@ void Blocking::applied(const engine::Batch& batch, const Databases& databases) {
   if (queues_.empty()) return;
   engine::BatchReader operations(batch.bytes());
   while (operations.next()) {
-    if (operations.op() != engine::Batch::Op::kPut) continue;
+    if (operations.op() == engine::Batch::Op::kMoved) continue;
     const auto header = header_place(operations.key());
     if (!header) continue;
     const auto database = databases.number(header->database);
     if (!database) continue;
     const std::string name = name_of(*database, header->user_key);
     const auto queue = queues_.find(name);
-    if (queue != queues_.end()) mark_ready(name, queue->second);
+    if (queue == queues_.end()) continue;
+    if (operations.op() == engine::Batch::Op::kPut || queue->second.when_gone > 0)
+      mark_ready(name, queue->second);
   }
 }
 
@@ -115,8 +123,10 @@ Unblock Blocking::passed(uint64_t client, bool absent, uint64_t now_us) {
   Waiter& waiter = waiters_.at(client);
   if (absent) {
     Queue& queue = queues_.at(waiter.running_for);
-    queue.ready = false;
-    queue.tried = 0;
+    if (queue.when_gone == 0) {
+      queue.ready = false;
+      queue.tried = 0;
+    }
   }
   stop_running(waiter);
   if (waiter.deadline_us != 0) deadlines_.emplace(waiter.deadline_us, client);
@@ -171,8 +181,17 @@ std::span<const std::string_view> keys_to_try(CommandContext& c, std::span<const
 
 void block_for(CommandContext& c, Type type, std::span<const std::string_view> keys, int64_t timeout_ms,
                Nothing nothing) {
+  BlockRequest request;
+  request.type = type;
+  request.keys = keys;
+  request.timeout_ms = timeout_ms;
+  block_for(c, std::move(request), nothing);
+}
+
+void block_for(CommandContext& c, BlockRequest request, Nothing nothing) {
   if (c.block == nullptr) return nothing == Nothing::kNull ? c.reply.null() : c.reply.null_array();
-  *c.block = {true, type, keys, timeout_ms};
+  *c.block = std::move(request);
+  c.block->wanted = true;
 }
 
 }  // namespace server

@@ -49,6 +49,9 @@ struct BlockRequest {
   Type type = Type::kList;
   std::span<const std::string_view> keys;  // Of the command's arguments.
   int64_t timeout_ms = 0;                  // 0: for ever.
+  // It runs again, too, when a key is gone or holds something else.
+  bool when_gone = false;
+  std::string remember;  // What the run that waits shall know of this one.
 };
 
 // How CLIENT UNBLOCK ends a wait.
@@ -76,10 +79,15 @@ class Blocking {
   };
   // Whose turn it is: from now on it runs, until remove() or passed().
   std::optional<Turn> next();
-  // What the waiter wants of its key.
-  Type wanted_type(uint64_t client) const { return waiters_.at(client).type; }
-  // It ran in vain and waits on. `absent`: nothing is left for those behind it either.
-  // Returns how its wait is to be ended now, if that was asked for meanwhile.
+  // Whether the waiter has anything to do with what its key holds now.
+  bool wants(uint64_t client, const std::optional<Header>& header) const {
+    const Waiter& waiter = waiters_.at(client);
+    return waiter.when_gone || (header && header->type == waiter.type);
+  }
+  std::string_view remembered(uint64_t client) const { return waiters_.at(client).remember; }
+  // It ran in vain and waits on. `absent`: the key is gone, nothing is left for those behind it either,
+  // unless that is what they wait for. Returns how its wait is to be ended now, if that was asked for
+  // meanwhile.
   Unblock passed(uint64_t client, bool absent, uint64_t now_us);
 
   // ---- the end of waiting
@@ -93,6 +101,8 @@ class Blocking {
   struct Waiter {
     uint64_t order = 0;  // B1
     Type type = Type::kList;
+    bool when_gone = false;
+    std::string remember;
     std::vector<std::string> keys;  // Each with its database, see name_of().
     uint64_t deadline_us = 0;
     std::string running_for;  // Empty: it does not run.
@@ -101,6 +111,7 @@ class Blocking {
   };
   struct Queue {
     std::map<uint64_t, uint64_t> waiters;  // Order -> client.
+    size_t when_gone = 0;                  // So many of them want to know when the key is gone.
     bool ready = false;
     uint64_t tried = 0;    // Everyone up to this order has been tried since it became ready.
     bool running = false;  // B2
@@ -128,5 +139,6 @@ std::span<const std::string_view> keys_to_try(CommandContext& c, std::span<const
 enum class Nothing : uint8_t { kNull, kNullArray };
 void block_for(CommandContext& c, Type type, std::span<const std::string_view> keys, int64_t timeout_ms,
                Nothing nothing);
+void block_for(CommandContext& c, BlockRequest request, Nothing nothing);
 
 }  // namespace server

@@ -38,6 +38,7 @@ struct CommandContext {
   // scripts).
   BlockRequest* block = nullptr;
   std::optional<std::string_view> ready_key = std::nullopt;  // It waited, and this key has been written.
+  std::string_view remembered = {};                          // Then: what its BlockRequest asked to remember.
 
   // Inside another command (server/nested_call.h): nothing may wait, suspend or leave for a worker.
   bool nested = false;

@@ -324,7 +324,8 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
   context.calls = &calls_;
   context.reads = &reads;
   context.block = &block_;
-  block_ = {};
+  if (block_.wanted) [[unlikely]]
+    block_ = {};
   bool key_absent = false;  // Of the key that a waiter was woken for.
 
   const auto take_back = [&] {
@@ -350,10 +351,11 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
   try {
     if (waiting && waiting->ready_key) [[unlikely]] {
       context.ready_key = *waiting->ready_key;
+      context.remembered = server_.blocking().remembered(client.id);
       const auto header = view.header(context.database, *waiting->ready_key);
       key_absent = !header;
       // Something of another type: it waits on, rather than fail.
-      block_.wanted = !header || header->type != server_.blocking().wanted_type(client.id);
+      block_.wanted = !server_.blocking().wants(client.id, header);
     }
     if (!block_.wanted) command.handler(context);
     in_handler_ = false;

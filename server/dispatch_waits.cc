@@ -16,6 +16,7 @@ struct Dispatcher::LongRun {
   resp::ReplyWriter reply{output};
   engine::Lsn seen = 0;
   uint32_t hits = 0, misses = 0;
+  BlockRequest block;
   Effects effects;  // Of keys that it did not find.
 };
 
@@ -84,10 +85,18 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
     uint64_t seed;
     uint32_t database_number;
     ObjectId database;
+    std::optional<std::string> ready_key;
+    std::string remembered;
   };
-  const Job job{request.command->handler, client.requests.args(request),
-                client.waiting->now_ms,   client.waiting->random_seed,
-                client.session.database,  server_.databases().object(client.session.database)};
+  const auto& ready_key = client.waiting->ready_key;
+  const Job job{request.command->handler,
+                client.requests.args(request),
+                client.waiting->now_ms,
+                client.waiting->random_seed,
+                client.session.database,
+                server_.databases().object(client.session.database),
+                ready_key,
+                std::string(ready_key ? server_.blocking().remembered(client.id) : std::string_view())};
   env_.executor.submit(engine::Lane::kLongRead, engine::Task([run, job, &client, &server = server_] {
                          const auto reader = run->snapshot->reader();
                          engine::Batch nothing;
@@ -97,6 +106,9 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
                          context.database = job.database;
                          context.random_seed = job.seed;
                          context.snapshot = run->snapshot.get();
+                         context.block = &run->block;
+                         if (job.ready_key) context.ready_key = *job.ready_key;
+                         context.remembered = job.remembered;
                          KeyEvents key_events(run->effects, job.database, job.database_number, nullptr, true);
                          view.watch(&key_events);
                          try {
@@ -118,6 +130,11 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
 
 void Dispatcher::worker_done(Client& client, LongRun& run) {
   if (client.closed() || server_.stopping()) return drop(client);
+  if (run.block.wanted) {  // Whether there is still nothing can be told on the reactor only.
+    client.waiting->context = {};
+    client.waiting->runs = 0;
+    return rerun(client);
+  }
   const uint64_t mark = client.reply.mark();
   client.output.splice(std::move(run.output));
   now_us_ = env_.clock.monotonic_us();

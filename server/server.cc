@@ -82,7 +82,7 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
       listeners_(loop, *this),
       pubsub_(std::make_unique<PubSub>()),
       dispatcher_(*this, engine, env),
-      batches_(engine, env, [this](engine::Batch& batch) { return apply(batch); }),
+      batches_(engine, env, [this](engine::Batch& batch) { return apply_unasked(batch); }),
       expiry_cron_(engine, env, batches_,
                    {[this](ObjectId object) { return databases_.number(object); },
                     [this](uint32_t database, std::string_view key) { key_expired(database, key); },
@@ -156,6 +156,15 @@ engine::Lsn Server::apply(engine::Batch& batch) {
   if (key_watch_.any()) [[unlikely]]
     tell_touched(batch, databases_, key_watch_);
   return engine_.apply(batch);
+}
+
+engine::Lsn Server::apply_unasked(engine::Batch& batch) {
+  const engine::Lsn lsn = apply(batch);
+  if (blocking_.size() > 0) {
+    blocking_.applied(batch, databases_);
+    if (blocking_.any_ready()) env_.executor.post(engine::Task([this] { dispatcher_.serve_blocked(); }));
+  }
+  return lsn;
 }
 
 void Server::output_added(Client& client) {

@@ -139,6 +139,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   void send(Client& client);
   void send_held();
   void run_ready();
+  engine::Lsn apply_unasked(engine::Batch& batch);  // Of no client's command, but some may wait for its keys.
   void cron();
   void check_client(Client& client, int64_t now_ms, uint64_t now_us);
   void notify(uint32_t event_class, const char* name, uint32_t database, std::string_view key,
