@@ -40,6 +40,12 @@ void bind_object_commands(CommandTable& table);       // OBJECT
 void bind_pubsub_commands(CommandTable& table);       // SUBSCRIBE, PUBLISH, PUBSUB …
 void bind_transaction_commands(CommandTable& table);  // MULTI, EXEC, DISCARD, WATCH, UNWATCH
 
+void bind_stream_commands(CommandTable& table);        // XADD, XTRIM, XRANGE …
+void bind_stream_read_commands(CommandTable& table);   // XREAD, XREADGROUP
+void bind_stream_group_commands(CommandTable& table);  // XGROUP, XACK
+void bind_stream_claim_commands(CommandTable& table);  // XPENDING, XCLAIM, XAUTOCLAIM
+void bind_stream_info_commands(CommandTable& table);   // XINFO
+
 inline void bind_all(CommandTable& table) {
   bind_string_commands(table);
   bind_string_part_commands(table);
@@ -60,6 +66,11 @@ inline void bind_all(CommandTable& table) {
   bind_zset_union_commands(table);
   bind_geo_commands(table);
   bind_geo_search_commands(table);
+  bind_stream_commands(table);
+  bind_stream_read_commands(table);
+  bind_stream_group_commands(table);
+  bind_stream_claim_commands(table);
+  bind_stream_info_commands(table);
   bind_connection_commands(table);
   bind_client_commands(table);
   bind_server_commands(table);

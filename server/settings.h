@@ -66,6 +66,8 @@ struct Settings {
   uint64_t set_max_intset_entries = 0;
   uint64_t zset_max_listpack_entries = 0;
   uint64_t zset_max_listpack_value_bytes = 0;
+  uint64_t stream_node_max_bytes = 0;    // What XTRIM ~ takes at once; 0: any number.
+  uint64_t stream_node_max_entries = 0;  // The same.
 
   // The process
   bool daemonize = false;
