@@ -45,6 +45,7 @@ void bind_stream_read_commands(CommandTable& table);   // XREAD, XREADGROUP
 void bind_stream_group_commands(CommandTable& table);  // XGROUP, XACK
 void bind_stream_claim_commands(CommandTable& table);  // XPENDING, XCLAIM, XAUTOCLAIM
 void bind_stream_info_commands(CommandTable& table);   // XINFO
+void bind_dump_commands(CommandTable& table);         // DUMP, RESTORE
 
 inline void bind_all(CommandTable& table) {
   bind_string_commands(table);
@@ -85,6 +86,7 @@ inline void bind_all(CommandTable& table) {
   bind_object_commands(table);
   bind_pubsub_commands(table);
   bind_transaction_commands(table);
+  bind_dump_commands(table);
 }
 
 }  // namespace server
