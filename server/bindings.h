@@ -33,6 +33,7 @@ void bind_config_commands(CommandTable& table);       // CONFIG
 void bind_info_commands(CommandTable& table);         // INFO, SLOWLOG, MEMORY, MONITOR …
 void bind_latency_commands(CommandTable& table);      // LATENCY
 void bind_debug_commands(CommandTable& table);        // DEBUG
+void bind_acl_commands(CommandTable& table);          // ACL
 void bind_command_commands(CommandTable& table);      // COMMAND
 void bind_scan_commands(CommandTable& table);         // SCAN, KEYS, RANDOMKEY
 void bind_key_range_commands(CommandTable& table);    // KRANGE, KCOUNT, KDELRANGE
@@ -80,6 +81,7 @@ inline void bind_all(CommandTable& table) {
   bind_info_commands(table);
   bind_latency_commands(table);
   bind_debug_commands(table);
+  bind_acl_commands(table);
   bind_command_commands(table);
   bind_scan_commands(table);
   bind_key_range_commands(table);

@@ -3,6 +3,7 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "server/acl/user.h"
 #include "server/command_table.h"
 #include "server/key_watch.h"
 #include "server/transaction.h"
@@ -65,7 +66,7 @@ std::string client_line(const Client& client, int64_t now_ms) {
                     client.output.memory_bytes() + client.parser.memory_bytes() + multi_bytes);
   line += client.output.empty() ? " events=r" : " events=rw";
   line += " cmd=" + (client.last_command ? std::string(client.last_command->name) : std::string("NULL"));
-  line += " user=" + client.session.user;
+  line += " user=" + client.session.user->name();
   line += " redir=-1";
   append_number(&line, "resp", static_cast<uint64_t>(client.reply.version()));
   line += " lib-name=" + client.session.library_name;

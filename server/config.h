@@ -61,8 +61,9 @@ class Config {
   // runs. Errors: kInvalid, as set() would say.
   engine::Status assign(std::string_view name, std::string_view value);
 
-  // CONFIG REWRITE: an empty text for success, or the whole error.
-  std::string rewrite(engine::FileSystem& files);
+  // CONFIG REWRITE: an empty text for success, or the whole error. `users`: the lines `user …` that are to be in the
+  // file; null: those that are there stay.
+  std::string rewrite(engine::FileSystem& files, const std::vector<std::string>* users = nullptr);
 
   // Called after settings() has changed for at least one of the names; once per set(). Returns an empty text,
   // or why the change cannot be: then all is put back, and it is called again if it had been called before.
@@ -89,7 +90,8 @@ class Config {
   engine::Status include(engine::FileSystem& files, const Entry& entry, int depth, Source& source);
   // The values that a start with `text` as the file, and nothing else, would have.
   engine::Result<std::vector<Value>> reread(engine::FileSystem& files, std::string_view text) const;
-  engine::Result<std::string> rewritten(engine::FileSystem& files, std::string_view text) const;
+  engine::Result<std::string> rewritten(engine::FileSystem& files, std::string_view text,
+                                        const std::vector<std::string>* users) const;
   std::string absorb(size_t index, const Entry& entry, bool continues, Value& value) const;
   std::string read_pair(size_t index, std::string_view text, Value& value) const;
   void adopt(std::vector<Value> values);

@@ -93,7 +93,7 @@ void Dispatcher::process(Client& client) {
 
 bool Dispatcher::parse(Client& client) {
   const Settings& settings = server_.settings();
-  const bool authenticated = client.session.authenticated || settings.requirepass.empty();
+  const bool authenticated = !must_authenticate(client.session);
   const resp::RequestLimits limits{static_cast<int64_t>(settings.proto_max_bulk_len), authenticated};
   RequestQueue& queue = client.requests;
   while (queue.size() < kParseAhead) {
@@ -204,7 +204,7 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
       return true;
     }
   }
-  std::string_view error = authorize(client, command, args, settings);
+  std::string error = authorize(server_, client, command, args);
   if (error.empty() && client.transaction && (command.flags & cmd::kNoMulti)) [[unlikely]]
     error = "ERR Command not allowed inside a transaction";
   if (!error.empty()) {

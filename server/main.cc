@@ -198,7 +198,8 @@ int serve(const CommandLine& line) {
   Config config{std::string(here)};
   engine::PosixFileSystem files;
   const std::string from_stdin = line.read_stdin ? read_all(stdin) : std::string();
-  if (auto status = config.load(files, line, from_stdin); !status.ok()) return refuse(status);
+  static constexpr std::string_view kUnderstood[] = {"user"};
+  if (auto status = config.load(files, line, from_stdin, kUnderstood); !status.ok()) return refuse(status);
   const Settings& settings = config.settings();
   if (auto status = files.make_directory(settings.dir); !status.ok()) return refuse(status);
   if (::chdir(settings.dir.c_str()) != 0) {

@@ -15,6 +15,8 @@ Redacted redacted(const Command& command, std::span<const std::string_view> args
     for (size_t i = 2; i + 2 < words.size(); ++i) {
       if (equals_ignoring_case(words[i], "auth")) words[i + 1] = words[i + 2] = kHidden;
     }
+  } else if (command.name == "acl|setuser") {
+    for (size_t i = 2; i < words.size(); ++i) words[i] = kHidden;
   } else if (command.name == "config|set") {
     for (size_t i = 2; i + 1 < words.size(); i += 2) {
       if (Config::is_sensitive(words[i])) words[i + 1] = kHidden;

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "server/acl/acl.h"
+#include "server/authorize.h"
 #include "server/bindings.h"
 #include "server/client_info.h"
 #include "server/config.h"
@@ -78,6 +80,7 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
       env_(env),
       engine_(engine),
       config_(config),
+      acl_(std::make_unique<Acl>(table_, config)),
       expiry_census_(engine, env.executor),
       listeners_(loop, *this),
       pubsub_(std::make_unique<PubSub>()),
@@ -110,6 +113,7 @@ Durability Server::default_durability() const {
 engine::Status Server::start() {
   if (auto status = databases_.open(engine_, static_cast<uint32_t>(settings().databases)); !status.ok())
     return status;
+  if (auto status = acl_->start(env_.files); !status.ok()) return status;
   engine_.on_progress([this] { progressed_ = true; });
   on_expired_met = [this](const std::vector<View::Expired>& keys) { expiry_cron_.met(keys); };
   frame_ = engine_.end();
@@ -300,7 +304,7 @@ bool Server::log_failed() const {
 
 bool Server::over_output_limit(Client& client, uint64_t now_us) {
   const uint64_t waiting = client.output.size();
-  if (!client.session.authenticated && !settings().requirepass.empty()) {
+  if (must_authenticate(client.session)) {
     return waiting > kUnauthenticatedOutputBytesMax;
   }
   const ClientClass of = type_of(client) == ClientType::kPubsub ? ClientClass::kPubsub : ClientClass::kNormal;
@@ -327,8 +331,8 @@ void Server::on_connection(int fd, bool unix_socket) {
   if (!unix_socket) prepare_socket(fd, settings().tcp_keepalive_seconds);
   Client& client = clients_.add(loop_, fd, *this);
   client.created_ms = client.last_interaction_ms = wall_ms();
-  client.session.authenticated = settings().requirepass.empty();
-  if (settings().protected_mode && settings().requirepass.empty() && !client.is_loopback()) {
+  become_default_user(*this, client.session);
+  if (settings().protected_mode && acl_->users.default_user().needs_no_password() && !client.is_loopback()) {
     [[maybe_unused]] const ssize_t n = ::write(fd, denied_text().data(), denied_text().size());
     ++stats_.rejected_connections;
     return client.close();
@@ -415,6 +419,10 @@ void Server::watch_settings() {
   });
   config_.on_change({"appendfsync"}, [this] {
     engine_.set_sync_policy(sync_policy(settings()));
+    return std::string();
+  });
+  config_.on_change({"requirepass"}, [this] {
+    acl_->users.set_default_password(acl_->ground(), settings().requirepass);
     return std::string();
   });
   config_.on_change({"slowlog-max-len"}, [this] {

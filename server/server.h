@@ -32,6 +32,7 @@
 
 namespace server {
 
+class Acl;
 class Config;
 class PubSub;
 
@@ -63,6 +64,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Config& config() { return config_; }
   const Settings& settings() const;
   CommandTable& table() { return table_; }
+  Acl& acl() { return *acl_; }
   Clients& clients() { return clients_; }
   Databases& databases() { return databases_; }
   Dispatcher& dispatcher() { return dispatcher_; }
@@ -156,6 +158,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   engine::Engine& engine_;
   Config& config_;
   CommandTable table_;
+  std::unique_ptr<Acl> acl_;
   Stats stats_;
   Slowlog slowlog_;
   LatencyMonitor latency_;

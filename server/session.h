@@ -12,6 +12,8 @@
 
 namespace server {
 
+class AclUser;
+
 // Whose replies are sent: CLIENT REPLY.
 enum class ReplyMode : uint8_t {
   kOn,
@@ -44,7 +46,7 @@ struct Session {
   bool subscribed() const { return (subscriptions[0] | subscriptions[1] | subscriptions[2]) != 0; }
   TrackingMode tracking;
   std::optional<Durability> durability;  // Nothing: as appendfsync says.
-  std::string user = "default";
+  const AclUser* user = nullptr;  // From the first moment on somebody: become_default_user() says whom.
   std::string name;
   std::string library_name;
   std::string library_version;

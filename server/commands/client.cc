@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "server/acl/acl.h"
 #include "server/bindings.h"
 #include "server/client_info.h"
 #include "server/client_names.h"
@@ -83,7 +84,7 @@ struct KillFilter {
   bool matches(const Client& client) const {
     return (!peer || client.peer_address() == *peer) && (!local || client.local_address() == *local) &&
            (!type || type_of(client) == *type) && (id == 0 || client.id == id) &&
-           (!user || client.session.user == *user);
+           (!user || client.session.user->name() == *user);
   }
 };
 
@@ -109,7 +110,7 @@ bool read_kill_filter(CommandContext& c, KillFilter* filter) {
       filter->local = value;
     } else if (equals_ignoring_case(option, "user")) {
       filter->user = value;
-      if (value != "default") error = "ERR No such user '" + std::string(value) + "'";
+      if (!c.server.acl().users.find(value)) error = "ERR No such user '" + std::string(value) + "'";
     } else if (equals_ignoring_case(option, "skipme") && equals_ignoring_case(value, "yes")) {
       filter->skip_me = true;
     } else if (equals_ignoring_case(option, "skipme") && equals_ignoring_case(value, "no")) {

@@ -1,6 +1,7 @@
 // server/commands/config.cc: CONFIG.
 #include <vector>
 
+#include "server/acl/acl.h"
 #include "server/bindings.h"
 #include "server/command.h"
 #include "server/commands/command_docs.h"
@@ -30,7 +31,9 @@ void config_set(CommandContext& c) {
 }
 
 void config_rewrite(CommandContext& c) {
-  const std::string error = c.server.config().rewrite(c.server.env().files);
+  const std::vector<std::string> users = c.server.acl().lines_of_config();
+  const std::string error =
+      c.server.config().rewrite(c.server.env().files, c.server.settings().aclfile.empty() ? &users : nullptr);
   if (!error.empty()) {
     log_warning("CONFIG REWRITE failed: %s", error.c_str());
     return c.reply.error(error);

@@ -2,6 +2,7 @@
 #include <climits>
 #include <string>
 
+#include "server/acl/acl.h"
 #include "server/authorize.h"
 #include "server/bindings.h"
 #include "server/client_names.h"
@@ -49,15 +50,13 @@ void select(CommandContext& c) {
 
 void auth(CommandContext& c) {
   if (c.args.size() > 3) return c.reply.error(kSyntaxError);
-  const Settings& settings = c.server.settings();
-  if (c.args.size() == 2 && settings.requirepass.empty()) {
+  if (c.args.size() == 2 && c.server.acl().users.default_user().needs_no_password()) {
     return c.reply.error(
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
         "configuration is correct?");
   }
   const std::string_view user = c.args.size() == 3 ? c.args[1] : "default";
-  if (!credentials_match(user, c.args.back(), settings)) return c.reply.error(kWrongPassword);
-  c.client.session.authenticated = true;
+  if (!authenticate(c.server, c.client, user, c.args.back(), c.args[0])) return c.reply.error(kWrongPassword);
   c.reply.ok();
 }
 
@@ -84,15 +83,13 @@ void hello(CommandContext& c) {
     }
   }
   Session& session = c.client.session;
-  if (user) {
-    if (!credentials_match(*user, *password, c.server.settings())) return c.reply.error(kWrongPassword);
-    session.authenticated = true;
-  }
-  if (!session.authenticated && !c.server.settings().requirepass.empty()) {
+  if (user && !authenticate(c.server, c.client, *user, *password, c.args[0]))
+    return c.reply.error(kWrongPassword);
+  if (!session.authenticated) {
     return c.reply.error(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
-        "<user> "
-        "<pass> option can be used to authenticate the client and select the RESP protocol version at the "
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> "
+        "<pass> "
+        "option can be used to authenticate the client and select the RESP protocol version at the "
         "same time");
   }
   if (name) session.name = *name;
@@ -120,7 +117,7 @@ void reset(CommandContext& c) {
   c.server.pubsub().forget(c.client);
   c.server.end_transaction(c.client);
   session = Session();
-  session.authenticated = c.server.settings().requirepass.empty();
+  become_default_user(c.server, session);
   c.reply.set_version(resp::Version::kResp2);
   c.reply.simple("RESET");
 }

@@ -18,7 +18,7 @@ struct Directive {
   std::string_view name;
   std::string_view missing;  // What Varve does not have.
 };
-constexpr Directive kDirectives[] = {{"user", "access control lists"},
+constexpr Directive kDirectives[] = {{"user", "users"},
                                      {"rename-command", "renaming of commands"},
                                      {"loadmodule", "modules"},
                                      {"sentinel", "Sentinel mode"}};

@@ -170,9 +170,39 @@ std::string with_added(std::string text, const std::vector<std::string>& lines) 
   return text;
 }
 
+// The file says of users what `users` says: as it is where that is true already, or else anew.
+void replace_users(std::string_view text, const std::vector<Entry>& entries,
+                   const std::vector<std::string>& users, bool is_toml, std::vector<Edit>& edits,
+                   std::vector<std::string>& added) {
+  std::vector<const Entry*> said;
+  std::vector<std::string> lines;
+  for (const Entry& entry : entries) {
+    if (entry.name != "user") continue;
+    said.push_back(&entry);
+    if (entry.is_array) {
+      for (const std::string& user : entry.words) lines.push_back("user " + user);
+    } else {
+      lines.push_back("user");
+      for (const std::string& word : entry.words) lines.back() += " " + word;
+    }
+  }
+  if (lines == users) return;
+  for (const Entry* entry : said) {
+    edits.push_back({line_begin(text, entry->begin), line_end(text, entry->end), ""});
+  }
+  if (!is_toml) {
+    added.insert(added.end(), users.begin(), users.end());
+  } else if (!users.empty()) {
+    std::vector<std::string> elements;
+    for (const std::string& line : users) elements.push_back(line.substr(std::string_view("user ").size()));
+    added.push_back("user = " + toml_array(elements, true));
+  }
+}
+
 }  // namespace
 
-engine::Result<std::string> Config::rewritten(engine::FileSystem& files, std::string_view text) const {
+engine::Result<std::string> Config::rewritten(engine::FileSystem& files, std::string_view text,
+                                              const std::vector<std::string>* users) const {
   const bool is_toml = syntax_of(file_) == Syntax::kToml;
   std::vector<Edit> edits;
   std::vector<Entry> entries;
@@ -209,6 +239,7 @@ engine::Result<std::string> Config::rewritten(engine::FileSystem& files, std::st
 
   const Config defaults(working_directory_);
   std::vector<std::string> added;
+  if (users) replace_users(text, entries, *users, is_toml, edits, added);
   const auto line_for_toml = [&](const Parameter& parameter, const Value& value) {
     return std::string(parameter.name) + " = " + toml_value(parameter, value);
   };
@@ -276,7 +307,7 @@ engine::Result<std::string> Config::rewritten(engine::FileSystem& files, std::st
   }
 }
 
-std::string Config::rewrite(engine::FileSystem& files) {
+std::string Config::rewrite(engine::FileSystem& files, const std::vector<std::string>* users) {
   if (file_.empty()) return "ERR The server is running without a config file";
   const auto fail = [](const engine::Status& status) {
     log_warning("CONFIG REWRITE failed: %s", status.message().c_str());
@@ -292,7 +323,7 @@ std::string Config::rewrite(engine::FileSystem& files) {
     if (!read.ok()) return fail(read.status());
     old_text = std::move(read).value();
   }
-  const auto text = rewritten(files, old_text);
+  const auto text = rewritten(files, old_text, users);
   if (!text.ok()) return fail(text.status());
 
   // The old file or the new one, whatever happens in between.

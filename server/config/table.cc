@@ -138,9 +138,6 @@ Text refuse_save_and_nosave(const std::string& text) {
 }
 
 // A server that ignored these would be open, lonely or unreachable where its owner believes otherwise.
-Text refuse_aclfile(const std::string& text) {
-  return text.empty() ? nullptr : "Varve has no access control lists";
-}
 Text refuse_primary(const std::string& text) { return text.empty() ? nullptr : "Varve has no replication"; }
 Text refuse_cluster(const std::string& text) { return text == "no" ? nullptr : "Varve has no cluster mode"; }
 Text refuse_tls(const std::string& text) { return text == "0" ? nullptr : "Varve has no TLS"; }
@@ -189,10 +186,11 @@ constexpr auto kParameters = std::to_array<Parameter>({
     // Security
     string("requirepass", nullptr, "", kSensitive, into<&Settings::requirepass>,
         "Password of the default user; empty asks for none."),
-    string("aclfile", nullptr, "", kImmutable, nullptr, "File of access control lists; there are none.", refuse_aclfile),
-    one_of("acl-pubsub-default", "allchannels resetchannels", "resetchannels", 0, nullptr,
+    string("aclfile", nullptr, "", kImmutable, into<&Settings::aclfile>,
+        "File of users and what they may do, for ACL LOAD and SAVE; empty: they are in the configuration."),
+    one_of("acl-pubsub-default", "allchannels resetchannels", "resetchannels", 0, into<&Settings::acl_resets_channels_by_default>,
         "Channels that a new user may use."),
-    integer("acllog-max-len", nullptr, 0, kLong, "128", 0, nullptr, "Entries that ACL LOG keeps."),
+    integer("acllog-max-len", nullptr, 0, kLong, "128", 0, into<&Settings::acllog_max_len>, "Entries that ACL LOG keeps."),
     one_of("enable-protected-configs", "no yes local", "no", kImmutable, into<&Settings::enable_protected_configs>,
         "Whether CONFIG SET may change protected parameters; local: from this machine."),
     one_of("enable-debug-command", "no yes local", "no", kImmutable, into<&Settings::enable_debug_command>,

@@ -246,7 +246,7 @@ TEST_SUITE("server/config files") {
   TEST_CASE("directives go to those who act on them, and are refused where nobody does") {
     const std::string text = "user alice on >secret ~* +@all\nrename-command FLUSHALL \"\"\n";
     CHECK(Start().conf(text) ==
-          "/w/varve.conf:1: 'user': Varve has no access control lists; to start without, remove this line");
+          "/w/varve.conf:1: 'user': Varve has no users; to start without, remove this line");
     Start start;
     start.file("/w/varve.conf", text);
     CHECK(start.run({"varve.conf"}, {"user", "rename-command"}) == "");

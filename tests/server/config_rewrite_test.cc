@@ -256,7 +256,7 @@ TEST_SUITE("server/config rewrite") {
       for (const server::Parameter& parameter : parameters()) {
         changed += server.config->assign(parameter.name, other_value(parameter)).ok();
       }
-      CHECK(changed == static_cast<int>(parameters().size()) - 3);  // All but the three that are refused.
+      CHECK(changed == static_cast<int>(parameters().size()) - 2);  // All but the two that are refused.
       REQUIRE(server.config->rewrite(server.disk) == "");
       server.check_same_after_restart();
 

@@ -232,7 +232,6 @@ TEST_SUITE("server/config") {
     CHECK(config.assign("replicaof", "127.0.0.1 6379").message() == "Varve has no replication");
     CHECK(config.assign("replicaof", "no one").ok());
     CHECK(config.assign("cluster-enabled", "yes").message() == "Varve has no cluster mode");
-    CHECK(config.assign("aclfile", "/etc/users.acl").message() == "Varve has no access control lists");
   }
 
   TEST_CASE("protected parameters change only where enable-protected-configs allows the client") {

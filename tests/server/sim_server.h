@@ -14,6 +14,7 @@
 
 #include "engine/sim.h"
 #include "resp/reply_parser.h"
+#include "server/authorize.h"
 #include "server/config.h"
 #include "server/server.h"
 
@@ -51,7 +52,7 @@ class SimServer {
     ::close(ends[1]);
     auto made = std::make_unique<Connection>();
     made->client = &server->clients().add(&loop_, ends[0], *server);
-    made->client->session.authenticated = true;
+    become_default_user(*server, made->client->session);
     return made;
   }
 
