@@ -52,8 +52,8 @@ Context context_of(Place place) {
 
 }  // namespace
 
-std::string refuse(Server& server, const Client& client, const Command& command,
-                   std::span<const std::string_view> args, Place place) {
+std::string_view refuse(Server& server, const Client& client, const Command& command,
+                        std::span<const std::string_view> args, Place place) {
   if (must_authenticate(client.session) && !(command.flags & cmd::kNoAuth)) {
     return "NOAUTH Authentication required.";
   }
@@ -68,7 +68,7 @@ std::string refuse(Server& server, const Client& client, const Command& command,
                                                : Reason::kChannel,
               context_of(place), std::string(of_command ? command.name : args[verdict.argument]),
               user.name());
-  return error_of(verdict.denial, command, place);
+  return server.acl().last_error = error_of(verdict.denial, command, place);
 }
 
 void become_default_user(Server& server, Session& session) {

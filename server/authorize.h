@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "server/acl/user.h"
@@ -25,13 +24,13 @@ enum class Place : uint8_t {
   kScript,
 };
 
-std::string refuse(Server& server, const Client& client, const Command& command,
-                   std::span<const std::string_view> args, Place place);
+std::string_view refuse(Server& server, const Client& client, const Command& command,
+                        std::span<const std::string_view> args, Place place);
 
-// Empty: go ahead. Otherwise the error, with its code; ACL LOG tells of it.
+// Empty: go ahead. Otherwise the error, with its code, good until the next one; ACL LOG tells of it.
 // Who may do everything pays for one branch.
-inline std::string authorize(Server& server, const Client& client, const Command& command,
-                             std::span<const std::string_view> args, Place place = Place::kTopLevel) {
+inline std::string_view authorize(Server& server, const Client& client, const Command& command,
+                                  std::span<const std::string_view> args, Place place = Place::kTopLevel) {
   if (client.session.authenticated && client.session.user->unrestricted()) [[likely]]
     return {};
   return refuse(server, client, command, args, place);

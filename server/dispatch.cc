@@ -204,7 +204,7 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
       return true;
     }
   }
-  std::string error = authorize(server_, client, command, args);
+  std::string_view error = authorize(server_, client, command, args);
   if (error.empty() && client.transaction && (command.flags & cmd::kNoMulti)) [[unlikely]]
     error = "ERR Command not allowed inside a transaction";
   if (!error.empty()) {

@@ -22,6 +22,7 @@ class Acl {
 
   AclUsers users;
   AclLog log;
+  std::string last_error;  // Of authorize().
 
   // The users that the configuration names, or its ACL file, and requirepass. Errors: kInvalid, both or wrong
   // ones.

@@ -58,7 +58,7 @@ bool watched_keys_changed(CommandContext& c) {
 
 // Rights may have been taken away since it was queued.
 bool still_allowed(CommandContext& c, const Command& command, Transaction::Args args) {
-  const std::string_view error = authorize(c.client, command, args, c.server.settings());
+  const std::string_view error = authorize(c.server, c.client, command, args);
   if (error.empty()) return true;
   constexpr std::string_view kCode = "NOPERM ";
   if (!error.starts_with(kCode)) {
