@@ -71,6 +71,7 @@ struct Settings {
   uint64_t zset_max_listpack_value_bytes = 0;
   uint64_t stream_node_max_bytes = 0;    // What XTRIM ~ takes at once; 0: any number.
   uint64_t stream_node_max_entries = 0;  // The same.
+  uint64_t hll_sparse_max_bytes = 0;
 
   // The process
   bool daemonize = false;

@@ -361,7 +361,7 @@ constexpr auto kParameters = std::to_array<Parameter>({
         "Bytes of entries that trimming with ~ takes or leaves as one."),
     integer("stream-node-max-entries", nullptr, 0, kLong, "100", 0, into<&Settings::stream_node_max_entries>,
         "Entries that trimming with ~ takes or leaves as one."),
-    memory("hll-sparse-max-bytes", nullptr, 0, kLong, "3000", 0, nullptr,
+    memory("hll-sparse-max-bytes", nullptr, 0, kLong, "3000", 0, into<&Settings::hll_sparse_max_bytes>,
         "Longest HyperLogLog in the sparse form."),
     integer("lfu-log-factor", nullptr, 0, kInt, "10", 0, nullptr, "See maxmemory-policy."),
     integer("lfu-decay-time", nullptr, 0, kInt, "1", 0, nullptr, "See maxmemory-policy."),
