@@ -1,4 +1,4 @@
-// server/commands/table_cluster.cc: the commands for clusters; none is served, all are known.
+// server/commands/table_cluster.cc: the commands for clusters; each is answered that there is none.
 #include "server/commands/table.h"
 
 namespace server {
