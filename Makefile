@@ -8,7 +8,7 @@ CTEST = ctest --output-on-failure -j $(JOBS) --no-tests=error
 configure = cmake -S . -B $(1) $(if $(wildcard $(1)/CMakeCache.txt),,$(NINJA)) $(2) > /dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-slow test-asan test-tsan check bench bench-engine bench-memory format clean
+.PHONY: help setup build run test test-slow simulate test-asan test-tsan check bench bench-engine bench-memory format clean
 
 help:  ## list the targets (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ test-slow: setup  ## build, then run the slow tests
 	@$(call configure,build,-DCMAKE_BUILD_TYPE=RelWithDebInfo)
 	@cmake --build build -j $(JOBS)
 	@$(CTEST) --test-dir build -C slow -R '^slow/'
+
+SEEDS ?= 1-1000
+simulate: setup  ## run a primary, replicas and their disks on one seeded thread: make simulate SEEDS=1-1000
+	@$(call configure,build,-DCMAKE_BUILD_TYPE=RelWithDebInfo)
+	@cmake --build build -j $(JOBS) --target varve-test-replication
+	@VARVE_SEEDS=$(SEEDS) build/varve-test-replication --no-skip -ts='slow/replication/simulation'
 
 test-asan: setup  ## run the fast tests under AddressSanitizer and UBSan (build/asan)
 	@$(call configure,build/asan,-DCMAKE_BUILD_TYPE=Debug -DVARVE_SANITIZE=address$(comma)undefined)

@@ -12,6 +12,7 @@
 #include "engine/log_format.h"
 #include "engine/manifest.h"
 #include "engine/manifest_edit.h"
+#include "engine/segment_writer.h"
 
 namespace engine {
 namespace {
@@ -80,7 +81,6 @@ class IncomingImpl final : public IncomingCheckpoint {
  private:
   std::string path(const std::string& name) const { return incoming_ + "/" + name; }
   std::string part() const { return path(stem(wanted_.front().number) + ".part"); }
-  Status begin_segment();
   Status end_segment();
 
   FileSystem& files_;
@@ -92,8 +92,7 @@ class IncomingImpl final : public IncomingCheckpoint {
   std::unique_ptr<File> part_;
   uint64_t part_bytes_ = 0;
   Hash part_hash_;
-  std::unique_ptr<File> segment_;
-  uint64_t segment_id_ = 0, segment_offset_ = 0;
+  std::unique_ptr<SegmentWriter> segment_;
   Lsn log_end_ = 0;
 };
 
@@ -158,38 +157,25 @@ Status IncomingImpl::write(uint64_t number, std::string_view data) {
   return {};
 }
 
-Status IncomingImpl::begin_segment() {
-  auto made = files_.open(path(segment_name(log_end_)), OpenMode::kCreate);
-  if (!made.ok()) return made.status();
-  segment_ = std::move(made).value();
-  segment_id_ = entropy_ = entropy_ * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
-  segment_offset_ = kFirstFrameOffset;
-  return segment_->write(0, segment_header(segment_id_));
-}
-
 Status IncomingImpl::end_segment() {
   if (!segment_) return {};
-  // Whole pages, as every segment has them.
-  if (Status s = segment_->truncate(round_up(segment_offset_, kLogPageBytes)); !s.ok()) return s;
-  const Status synced = segment_->sync();
+  const Status finished = segment_->finish();
   segment_.reset();
-  return synced;
+  return finished;
 }
 
 Status IncomingImpl::append(const LogChunk& chunk) {
   INVARIANT(chunk.first == log_end_);
-  if (segment_ && segment_offset_ > kSegmentBytes) {
+  if (segment_ && segment_->bytes() > kSegmentBytes) {
     if (Status s = end_segment(); !s.ok()) return s;
   }
   if (!segment_) {
-    if (Status s = begin_segment(); !s.ok()) return s;
+    entropy_ = entropy_ * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
+    auto made = SegmentWriter::create(files_, path(segment_name(log_end_)), entropy_);
+    if (!made.ok()) return made.status();
+    segment_ = std::move(made).value();
   }
-  // It says that all before it is on the disk, which is true before anybody replays it.
-  std::string frame(kFrameHeaderBytes, '\0');
-  frame += chunk.payload;
-  seal_frame(frame, segment_id_, chunk.first, chunk.first);
-  if (Status s = segment_->write(segment_offset_, frame); !s.ok()) return s;
-  segment_offset_ += frame.size();
+  if (Status s = segment_->append(chunk); !s.ok()) return s;
   log_end_ = chunk.end;
   return {};
 }
@@ -211,8 +197,13 @@ Status IncomingImpl::commit() {
     if (Status s = (*file)->write(0, order); !s.ok()) return s;
     if (Status s = (*file)->sync(); !s.ok()) return s;
   }
-  if (Status s = files_.rename(temporary, install); !s.ok()) return s;
-  return files_.sync_directory(directory_);
+  Status s = files_.rename(temporary, install);
+  if (s.ok()) s = files_.sync_directory(directory_);
+  if (s.ok()) return s;
+  // Who goes on with the old store must not find it gone later.
+  (void)files_.remove(install).ok();
+  (void)files_.sync_directory(directory_).ok();
+  return s;
 }
 
 // ------------------------------------------------------------------ installing

@@ -1,0 +1,215 @@
+#include "replication/primary.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace replication {
+
+using engine::Code;
+using engine::Result;
+using engine::Status;
+
+PrimarySession::PrimarySession(engine::Env& env, engine::Engine& engine, const History& history,
+                               const PrimaryOptions& options, Peer peer)
+    : env_(env),
+      engine_(engine),
+      history_(history),
+      options_(options),
+      peer_(std::move(peer)),
+      last_ack_us_(env.clock.monotonic_us()),
+      last_sent_us_(last_ack_us_),
+      self_(std::make_shared<PrimarySession*>(this)) {}
+
+PrimarySession::~PrimarySession() { *self_ = nullptr; }
+
+void PrimarySession::close(Code code, std::string why) {
+  if (!closed_.ok()) return;
+  closed_ = Status(code, std::move(why));
+  reader_.reset();
+  checkpoint_.reset();
+  peer_.changed();
+}
+
+void PrimarySession::refuse(bool final, std::string why) {
+  peer_.send(encode(Refused{final, why}));
+  close(Code::kInvalid, std::move(why));
+}
+
+void PrimarySession::received(std::string_view bytes) {
+  in_.add(bytes);
+  while (closed_.ok()) {
+    switch (in_.next()) {
+      case MessageReader::Outcome::kNeedMore: return;
+      case MessageReader::Outcome::kDamaged:
+        return close(Code::kCorruption, "damaged bytes from the replica");
+      case MessageReader::Outcome::kMessage: break;
+    }
+    switch (in_.type()) {
+      case MessageType::kHello: on_hello(in_.payload()); break;
+      case MessageType::kWanted: on_wanted(in_.payload()); break;
+      case MessageType::kAck: on_ack(in_.payload()); break;
+      default: return close(Code::kInvalid, "the replica said something that only a primary says");
+    }
+  }
+}
+
+void PrimarySession::on_hello(std::string_view payload) {
+  if (state_ != State::kWaiting || !decode(payload, &hello_))
+    return close(Code::kInvalid, "the replica's greeting makes no sense");
+  last_ack_us_ = env_.clock.monotonic_us();
+  if (hello_.version_min > kVersionMax || hello_.version_max < kVersionMin) {
+    return refuse(true, "this primary speaks versions " + std::to_string(kVersionMin) + " to " +
+                            std::to_string(kVersionMax) + " of the replication protocol, the replica " +
+                            std::to_string(hello_.version_min) + " to " + std::to_string(hello_.version_max) +
+                            ": one of the two has to be upgraded");
+  }
+  if (history_.empty()) return refuse(false, "the one that it asks has no store of its primary yet");
+  const auto common = common_end(history_, engine_.end(), hello_.history, hello_.lsn);
+  const bool same_epoch =
+      !hello_.history.empty() && !history_.empty() && hello_.history.present() == history_.present();
+  if (same_epoch && hello_.lsn > engine_.end()) {
+    return refuse(false, "the replica is ahead, at LSN " + std::to_string(hello_.lsn) +
+                             ", of the one that it asks, at " + std::to_string(engine_.end()));
+  }
+  if (common && *common == hello_.lsn) reader_ = engine_.read_log(hello_.lsn);
+  if (reader_) {
+    state_ = State::kStreaming;
+    ack_ = {hello_.lsn, 0, true};
+    peer_.send(encode(Continue{kVersionMax, history_, hello_.lsn}));
+    pump();
+  } else {
+    offer(common);
+  }
+  peer_.changed();
+}
+
+void PrimarySession::offer(std::optional<Lsn> common) {
+  state_ = State::kOffering;
+  full_copy_ = true;
+  engine_.checkpoint([self = self_, common](Result<std::shared_ptr<const engine::Checkpoint>> made) {
+    PrimarySession* session = *self;
+    if (session == nullptr || !session->closed_.ok()) return;
+    if (!made.ok()) return session->refuse(false, "no checkpoint: " + made.status().message());
+    session->checkpoint_ = made.value();
+    const engine::Checkpoint& checkpoint = *session->checkpoint_;
+    session->reader_ = session->engine_.read_log(checkpoint.flushed());  // P2.
+    if (!session->reader_) return session->refuse(false, "the log is not written up to the checkpoint yet");
+    session->state_ = State::kOffered;
+    // Up to the present, so that the record of the present epoch is in it.
+    const Lsn whole_at = std::max(checkpoint.whole_at(), session->engine_.end());
+    session->peer_.send(encode(CheckpointOffer{kVersionMax, session->history_, common, checkpoint.flushed(),
+                                               whole_at, checkpoint.state()}));
+  });
+}
+
+void PrimarySession::on_wanted(std::string_view payload) {
+  if (state_ != State::kOffered || !decode(payload, &wanted_))
+    return close(Code::kInvalid, "the replica asks for tables that it was not offered");
+  for (const uint64_t number : wanted_.tables) {
+    const auto& files = checkpoint_->files();
+    if (std::none_of(files.begin(), files.end(), [&](const auto& f) { return f.number == number; }))
+      return close(Code::kInvalid, "the replica asks for a table that is not of the checkpoint");
+  }
+  state_ = State::kTables;
+  budget_us_ = env_.clock.monotonic_us();
+  pump();
+}
+
+void PrimarySession::on_ack(std::string_view payload) {
+  Ack ack;
+  if (!decode(payload, &ack) || ack.synced > ack.written)
+    return close(Code::kInvalid, "an acknowledgement that makes no sense");
+  ack_ = ack;
+  last_ack_us_ = env_.clock.monotonic_us();
+  peer_.changed();
+}
+
+void PrimarySession::pump() {
+  if (!closed_.ok()) return;
+  if (state_ == State::kTables) send_tables();
+  if (state_ == State::kStreaming) send_records();
+}
+
+void PrimarySession::send_tables() {
+  if (reading_table_) return;
+  if (table_ == wanted_.tables.size()) {
+    checkpoint_.reset();
+    state_ = State::kStreaming;
+    return;
+  }
+  if (peer_.unsent() >= kUnsentMax) return;
+  if (options_.checkpoint_bytes_per_second > 0) {
+    const uint64_t now = env_.clock.monotonic_us();
+    const uint64_t earned = (now - budget_us_) * options_.checkpoint_bytes_per_second / 1'000'000;
+    if (earned > 0) {
+      budget_bytes_ = std::min(budget_bytes_ + earned, options_.checkpoint_bytes_per_second);
+      budget_us_ = now;
+    }
+    if (budget_bytes_ < std::min(kReadBytes, options_.checkpoint_bytes_per_second)) return;
+  }
+  const uint64_t number = wanted_.tables[table_];
+  const auto& files = checkpoint_->files();
+  const uint64_t size =
+      std::find_if(files.begin(), files.end(), [&](const auto& f) { return f.number == number; })->bytes;
+  const uint64_t bytes = std::min(kReadBytes, size - table_offset_);
+  budget_bytes_ -= std::min(budget_bytes_, bytes);
+  reading_table_ = true;
+  struct Read {
+    Result<std::string> data = Status();
+  };
+  auto read = std::make_shared<Read>();
+  env_.executor.submit(
+      engine::Lane::kCompaction,
+      [read, checkpoint = checkpoint_, number, offset = table_offset_, bytes] {
+        read->data = checkpoint->read(number, offset, bytes);
+      },
+      [read, self = self_, number, bytes, size] {
+        PrimarySession* session = *self;
+        if (session == nullptr || !session->closed_.ok()) return;
+        session->reading_table_ = false;
+        if (!read->data.ok()) return session->close(Code::kIoError, read->data.status().message());
+        session->last_sent_us_ = session->env_.clock.monotonic_us();
+        session->peer_.send(encode(FilePart{number, std::move(read->data).value()}));
+        session->table_offset_ += bytes;
+        if (session->table_offset_ == size) {
+          ++session->table_;
+          session->table_offset_ = 0;
+        }
+        session->pump();
+      });
+}
+
+void PrimarySession::send_records() {
+  while (!reader_->busy() && !reader_->at_end() && peer_.unsent() < kUnsentMax) {
+    engine::LogChunk chunk;
+    if (reader_->take(&chunk)) {
+      last_sent_us_ = env_.clock.monotonic_us();
+      peer_.send(encode(chunk));
+      continue;
+    }
+    reader_->fetch(kReadBytes, [this](Result<engine::LogChunk> read) {
+      if (!read.ok()) return close(Code::kIoError, read.status().message());
+      last_sent_us_ = env_.clock.monotonic_us();
+      peer_.send(encode(read.value()));
+      pump();
+    });
+  }
+}
+
+void PrimarySession::tick() {
+  if (!closed_.ok()) return;
+  const uint64_t now = env_.clock.monotonic_us();
+  if (now - last_ack_us_ > options_.timeout_us)
+    return close(Code::kInvalid, "the replica has been silent for too long");
+  if (state_ != State::kWaiting && now - last_sent_us_ >= options_.ping_period_us) {
+    last_sent_us_ = now;
+    peer_.send(encode(Heartbeat{env_.clock.wall_ms(), engine_.written()}));
+  }
+  pump();
+}
+
+void PrimarySession::publish(const Published& message) {
+  if (online()) peer_.send(encode(message));
+}
+
+}  // namespace replication

@@ -1,0 +1,104 @@
+// replication/primary.h: the primary's side of one replica's connection.
+//
+//     kHello ─▶ answered ─┬─▶ streaming: records from its LSN on
+//                         └─▶ offering (a checkpoint is made) ─▶ offered ─▶ kWanted: sending tables ─▶
+//                         streaming
+//
+// It is fed bytes and gives bytes. Records are read from the log as the connection takes them: what is on its
+// way to a slow replica is bounded, and what it has not got stays in the log (and, while a checkpoint goes
+// out, in pinned tables).
+//
+// Invariants
+//   P1  A replica is sent only what has been handed to the kernel here, and under `always` only what is
+//   synced. P2  From the making of a checkpoint on, the log is pinned from its flushed LSN until it has been
+//   read.
+//
+// Threads: the reactor. Tables and old records are read by workers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/engine.h"
+#include "replication/history.h"
+#include "replication/protocol.h"
+
+namespace replication {
+
+struct PrimaryOptions {
+  uint64_t ping_period_us = 10'000'000;
+  uint64_t timeout_us = 60'000'000;
+  uint64_t checkpoint_bytes_per_second = 0;  // Of tables, to one replica; 0: as fast as it goes.
+};
+
+class PrimarySession {
+ public:
+  static constexpr size_t kUnsentMax = 1 << 20;
+  static constexpr uint64_t kReadBytes = 256 << 10;
+
+  struct Peer {
+    std::function<void(std::string)> send;
+    std::function<size_t()> unsent;  // Bytes that were given to send() and have not left.
+    std::function<void()> changed;   // An acknowledgement came, or it is over: closed() tells.
+  };
+  // `history` and `options` are the owner's, looked at whenever needed.
+  PrimarySession(engine::Env& env, engine::Engine& engine, const History& history,
+                 const PrimaryOptions& options, Peer peer);
+  ~PrimarySession();
+  PrimarySession(const PrimarySession&) = delete;
+  PrimarySession& operator=(const PrimarySession&) = delete;
+
+  void received(std::string_view bytes);
+  // The log has grown, or the connection has taken something.
+  void pump();
+  void tick();  // Some ten times a second.
+  void publish(const Published& message);
+
+  enum class State : uint8_t { kWaiting, kOffering, kOffered, kTables, kStreaming };
+  State state() const { return state_; }
+  // Not OK: it is over, for this reason; the connection is to be closed once all has been sent.
+  const engine::Status& closed() const { return closed_; }
+  const Hello& hello() const { return hello_; }
+  // It has caught up with a whole store and takes the stream.
+  bool online() const { return state_ == State::kStreaming && ack_.streaming && closed_.ok(); }
+  const Ack& ack() const { return ack_; }
+  uint64_t last_ack_us() const { return last_ack_us_; }
+  bool full_copy() const { return full_copy_; }  // It was given a checkpoint, not just the stream.
+
+ private:
+  void on_hello(std::string_view payload);
+  void offer(std::optional<Lsn> common);
+  void on_wanted(std::string_view payload);
+  void on_ack(std::string_view payload);
+  void send_tables();
+  void send_records();
+  void refuse(bool final, std::string why);
+  void close(engine::Code code, std::string why);
+
+  engine::Env& env_;
+  engine::Engine& engine_;
+  const History& history_;
+  const PrimaryOptions& options_;
+  Peer peer_;
+  MessageReader in_;
+  State state_ = State::kWaiting;
+  engine::Status closed_;
+  Hello hello_;
+  Ack ack_;
+  uint64_t last_ack_us_, last_sent_us_;
+  bool full_copy_ = false;
+
+  std::unique_ptr<engine::LogReader> reader_;
+  std::shared_ptr<const engine::Checkpoint> checkpoint_;
+  Wanted wanted_;
+  size_t table_ = 0;  // Of wanted_.
+  uint64_t table_offset_ = 0;
+  bool reading_table_ = false;
+  uint64_t budget_bytes_ = 0, budget_us_ = 0;
+  const std::shared_ptr<PrimarySession*> self_;  // Jobs find null here when the session is gone.
+};
+
+}  // namespace replication
