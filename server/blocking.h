@@ -51,7 +51,7 @@ struct BlockRequest {
   int64_t timeout_ms = 0;                  // 0: for ever.
   // It runs again, too, when a key is gone or holds something else.
   bool when_gone = false;
-  std::string remember;  // What the run that waits shall know of this one.
+  std::string remember = {};  // What the run that waits shall know of this one.
 };
 
 // How CLIENT UNBLOCK ends a wait.
