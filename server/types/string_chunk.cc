@@ -106,7 +106,7 @@ std::optional<Chunk> Chunk::parse(std::string_view record) {
   const std::string_view body = record.substr(1);
   if (form > static_cast<uint8_t>(Form::kRuns) || body.size() > kChunkBytes) return std::nullopt;
   const Chunk chunk(static_cast<Form>(form), body);
-  if (chunk.form_ == Form::kPositions && body.size() % 2 != 0) return std::nullopt;
+  if (chunk.form_ == Form::kOffsets && body.size() % 2 != 0) return std::nullopt;
   if (chunk.form_ == Form::kRuns && body.size() % 4 != 0) return std::nullopt;
   return chunk;
 }
@@ -138,7 +138,7 @@ void Chunk::encode(std::string_view bytes, std::string* record) {
   }
   if (2 * positions <= 4 * runs) {
     record->reserve(1 + 2 * positions);
-    record->push_back(static_cast<char>(Form::kPositions));
+    record->push_back(static_cast<char>(Form::kOffsets));
     for (uint64_t at = 0; at < size; at += 8) {
       for (uint64_t word = load_word(bytes, at); word != 0;) {
         const auto bit = static_cast<uint64_t>(std::countl_zero(word));
@@ -185,7 +185,7 @@ void Chunk::read(uint64_t from, uint64_t size, char* to) const {
     return;
   }
   std::memset(to, 0, size);
-  if (form_ == Form::kPositions) {
+  if (form_ == Form::kOffsets) {
     for (uint64_t i = lower_bound(from * 8, 0, 1); i < numbers(); ++i) {
       const uint64_t bit = number(i);
       if (bit < from * 8 || bit >= (from + size) * 8) break;
@@ -205,7 +205,7 @@ uint64_t Chunk::count(uint64_t first, uint64_t last) const {
     case Form::kBytes:
       if (first >= body_.size() * 8) return 0;
       return count_bits(body_, first, std::min(last, body_.size() * 8 - 1));
-    case Form::kPositions: {
+    case Form::kOffsets: {
       const uint64_t begin = lower_bound(first, 0, 1), end = lower_bound(last + 1, 0, 1);
       return end > begin ? end - begin : 0;
     }
@@ -232,7 +232,7 @@ std::optional<uint64_t> Chunk::find(bool value, uint64_t first, uint64_t last) c
       at = std::max(first, bits);  // From here on zeros.
       return !value && at <= last ? std::optional(at) : std::nullopt;
     }
-    case Form::kPositions: {
+    case Form::kOffsets: {
       uint64_t i = lower_bound(first, 0, 1);
       if (value) {
         const bool there = i < count && number(i) >= first && number(i) <= last;

@@ -3,7 +3,7 @@
 //     form (1) | body
 //
 //     kBytes       the chunk's bytes, without the zeros at its end
-//     kPositions   the offsets of its set bits, rising, 2 bytes each, little-endian
+//     kOffsets     the offsets of its set bits, rising, 2 bytes each, little-endian
 //     kRuns        its runs of set bits: first and last offset of each, 2 + 2 bytes, rising
 //
 // A chunk has 2^16 bits, so these are the three containers of Roaring, and a long string is a Roaring bitmap
@@ -34,7 +34,7 @@ std::optional<uint64_t> find_bit(std::string_view bytes, bool value, uint64_t fi
 
 class Chunk {
  public:
-  enum class Form : uint8_t { kBytes = 0, kPositions = 1, kRuns = 2 };
+  enum class Form : uint8_t { kBytes = 0, kOffsets = 1, kRuns = 2 };
 
   // Nullopt: no chunk's record (a damaged store; the caller says so).
   static std::optional<Chunk> parse(std::string_view record);
