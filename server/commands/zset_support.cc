@@ -128,8 +128,36 @@ std::optional<LexRange> parse_lex_range(std::string_view min, std::string_view m
   return LexRange{min, max};
 }
 
+namespace {
+
+// The border before the first member that is not before the end of a range, if members rise as scores do.
+// Where they do not Redis promises nothing, and neither do we.
+std::string lex_border_among_scores(Zset& zset, std::string_view end, bool after) {
+  if (end == "-") return std::string(kFirstBorder);
+  if (end == "+") return std::string(kLastBorder);
+  uint64_t low = 0, high = zset.size();
+  while (low < high) {
+    const uint64_t middle = low + (high - low) / 2;
+    const auto cursor = zset.at(middle);
+    const int order = cursor.member().compare(end.substr(1));
+    if (order < 0 || (order == 0 && after)) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  const auto cursor = zset.at(low);
+  return cursor.valid() ? border_at(cursor.score(), cursor.member()) : std::string(kLastBorder);
+}
+
+}  // namespace
+
 ZsetRange LexRange::in(Zset& zset) const {
   const double score = zset.at(0).score();
+  if (zset.at(zset.size() - 1).score() != score) [[unlikely]] {
+    return {lex_border_among_scores(zset, min, min[0] == '('),
+            lex_border_among_scores(zset, max, max[0] == '[')};
+  }
   return {lex_border(min, score, min[0] == '('), lex_border(max, score, max[0] == '[')};
 }
 

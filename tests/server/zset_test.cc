@@ -1,4 +1,5 @@
 #include "server/types/zset.h"
+#include "server/commands/zset_support.h"
 
 #include <doctest/doctest.h>
 
@@ -294,6 +295,42 @@ TEST_SUITE("server/zset") {
         CHECK(std::signbit(*zset.score("c")) == (entries == 1));
         CHECK(Zset::says_skiplist(*view.header(kDatabase, "z")) == (entries == 1));
       });
+    }
+  }
+
+  // Redis looks for the ends by member alone, whatever the scores are: its own suite asks for "[b" to "[c" of
+  // these.
+  TEST_CASE("a range by member is found among different scores, if members rise with them") {
+    DataBench bench(7);
+    for (const uint64_t entries : {1u, 128u}) {
+      ZsetLimits limits;
+      limits.entries = entries;
+      bench.run([&](View& view) {
+        Zset zset(view, std::nullopt, limits);
+        double score = 1;
+        for (const char* member : {"a", "b", "c", "d"}) zset.put(member, score++, std::nullopt);
+        zset.save(kDatabase, "z");
+      });
+      const auto found = [&](const char* min, const char* max) {
+        std::string members;
+        bench.run([&](View& view) {
+          Zset zset(view, view.header(kDatabase, "z"), limits);
+          const ZsetRange range = parse_lex_range(min, max)->in(zset);
+          members.clear();
+          for (auto cursor = zset.first_from(range.first); cursor.valid() && cursor.lies_before(range.end);
+               cursor.next())
+            members += cursor.member();
+        });
+        return members;
+      };
+      CHECK(found("[b", "[c") == "bc");
+      CHECK(found("(b", "[c") == "c");
+      CHECK(found("[b", "(c") == "b");
+      CHECK(found("-", "(c") == "ab");
+      CHECK(found("(a", "+") == "bcd");
+      CHECK(found("[aa", "[bb") == "b");
+      CHECK(found("[e", "+") == "");
+      CHECK(found("+", "-") == "");
     }
   }
 }
