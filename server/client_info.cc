@@ -32,6 +32,20 @@ void append_number(std::string* out, const char* name, uint64_t value) {
   *out += text;
 }
 
+size_t digits(size_t n) { return std::to_string(n).size(); }
+
+// What has come and is not yet carried out, as it lay in the buffer; that of a waiting command is not
+// counted.
+uint64_t query_bytes(const Client& client) {
+  uint64_t bytes = client.input.size();
+  if (client.waiting) return bytes;
+  client.requests.each([&](const RequestQueue::Request& request) {
+    bytes += 3 + digits(request.count);
+    for (std::string_view arg : client.requests.args(request)) bytes += 5 + digits(arg.size()) + arg.size();
+  });
+  return bytes;
+}
+
 }  // namespace
 
 std::string client_line(const Client& client, int64_t now_ms) {
@@ -51,7 +65,7 @@ std::string client_line(const Client& client, int64_t now_ms) {
   const uint64_t multi_bytes = (client.transaction ? client.transaction->memory_bytes() : 0) +
                                (client.watcher ? client.watcher->memory_bytes() : 0);
   const uint64_t input_free = client.input.capacity_bytes() - client.input.size();
-  append_number(&line, "qbuf", client.input.size());
+  append_number(&line, "qbuf", query_bytes(client));
   append_number(&line, "qbuf-free", input_free);
   append_number(&line, "argv-mem", client.requests.memory_bytes());
   append_number(&line, "multi-mem", multi_bytes);

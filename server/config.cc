@@ -109,7 +109,9 @@ std::string Config::set(std::span<const Pair> pairs, bool client_is_local) {
     if ((parameter->flags & kProtected) && !is_allowed(settings_.enable_protected_configs, client_is_local)) {
       return failed(name, "can't set protected config");
     }
-    if (parameter->flags & kImmutable) return failed(name, "can't set immutable config");
+    const bool as_it_is =
+        (parameter->flags & kSettled) && pairs[i].second == values_[index_of(parameter)].text;
+    if ((parameter->flags & kImmutable) && !as_it_is) return failed(name, "can't set immutable config");
     // A parameter's name and its alias are two, as in Redis; the last one holds.
     for (size_t j = 0; j < i; ++j) {
       if (equals_ignoring_case(pairs[j].first, name)) return failed(name, "duplicate parameter");

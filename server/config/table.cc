@@ -222,15 +222,15 @@ constexpr auto kParameters = std::to_array<Parameter>({
         "Classes of keyspace events to publish."),
 
     // The engine
-    memory("memtable-size", nullptr, 0, 17179869184, "0", kImmutable, into<&Settings::memtable_size_bytes>,
+    memory("memtable-size", nullptr, 0, 17179869184, "0", kImmutable | kSettled, into<&Settings::memtable_size_bytes>,
         "Bytes of writes gathered in memory before they become a table; 0 derives it from maxmemory. (Varve)"),
-    one_of("compression", "lz4 none", "lz4", kImmutable, into<&Settings::compression>,
+    one_of("compression", "lz4 none", "lz4", kImmutable | kSettled, into<&Settings::compression>,
         "How blocks of new tables are compressed. (Varve)"),
-    memory("block-size", nullptr, 1024, 32768, "4096", kImmutable, into<&Settings::block_size_bytes>,
+    memory("block-size", nullptr, 1024, 32768, "4096", kImmutable | kSettled, into<&Settings::block_size_bytes>,
         "Bytes of a table's block before compression: the unit of reading from disk. (Varve)"),
-    memory("log-segment-size", nullptr, 1048576, 4294967296, "33554432", kImmutable, into<&Settings::log_segment_size_bytes>,
+    memory("log-segment-size", nullptr, 1048576, 4294967296, "33554432", kImmutable | kSettled, into<&Settings::log_segment_size_bytes>,
         "Bytes of one file of the log. (Varve)"),
-    memory("disk-reserve", nullptr, 0, kLong, "67108864", kImmutable, into<&Settings::disk_reserve_bytes>,
+    memory("disk-reserve", nullptr, 0, kLong, "67108864", kImmutable | kSettled, into<&Settings::disk_reserve_bytes>,
         "Disk space that writes leave free, so that deletes and compactions still work on a full disk. (Varve)"),
 
     // The process
