@@ -6,6 +6,7 @@
 
 #include "server/bindings.h"
 #include "server/command.h"
+#include "server/commands/debug_data.h"
 #include "server/errors.h"
 #include "server/log.h"
 #include "server/nested_call.h"
@@ -28,16 +29,6 @@ void sleep(CommandContext& c) {  // The whole server sleeps: that is what it is 
 
 void engine_dump(CommandContext& c) { c.reply.verbatim("txt", c.server.engine().describe()); }
 
-void object(CommandContext& c) {
-  c.view.watch(nullptr);  // To look at a key from outside is no use of it.
-  const auto header = c.view.header(c.database, c.args[2]);
-  if (!header) return c.reply.error(kNoSuchKey);
-  c.reply.simple("Value at:" + std::to_string(header->object.id) +
-                 " refcount:1 encoding:" + (header->object.id == engine::kNoObject ? "inline" : "elements") +
-                 " serializedlength:" + std::to_string(header->payload.size()) +
-                 " lru:0 lru_seconds_idle:0 type:" + type_name(header->type));
-}
-
 void set_active_expire(CommandContext& c) {
   const auto on = parse_integer(c.args[2]);
   if (!on) return c.reply.error(kNotAnInteger);
@@ -45,17 +36,20 @@ void set_active_expire(CommandContext& c) {
   c.reply.ok();
 }
 
-// Everything to tables and out of memory: what is read from here on comes from disk.
-void reload(CommandContext& c) {
-  if (cannot_wait(c)) return;
-  c.server.dispatcher().suspend(c.client);
-  c.server.save([&server = c.server, &client = c.client](const engine::Status& status) {
-    server.engine().drop_caches();
-    server.dispatcher().answer(client, [status](resp::ReplyWriter& reply) {
-      if (status.ok()) return reply.ok();
-      reply.error("ERR Error trying to save: " + status.message());
-    });
-  });
+// Redis's switches for what is not here: a number is taken, and nothing depends on it.
+void without_effect(CommandContext& c) { c.reply.ok(); }
+
+void packed_threshold(CommandContext& c) {
+  const auto bytes = parse_memory(c.args[2]);
+  if (!bytes || *bytes > uint64_t{4} << 30) {
+    return c.reply.error("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+  }
+  c.reply.ok();
+}
+
+void no_such_structure(CommandContext& c) {
+  c.reply.error(
+      "ERR There are no listpacks, quicklists and hash tables here; DEBUG OBJECT says how a key is stored.");
 }
 
 void drop_caches(CommandContext& c) {
@@ -105,37 +99,57 @@ void protocol(CommandContext& c) {
     return reply.bulk("Some real reply following the attribute");
   }
   if (type == "push") {
+    if (reply.version() == resp::Version::kResp2) {
+      return reply.error("ERR RESP2 is not supported by this command");
+    }
     reply.push(2);
     reply.bulk("server-cpu-usage");
-    return reply.integer(42);
+    reply.integer(42);
+    return reply.bulk("Some real reply following the push reply");
   }
   reply.error(
       "ERR Wrong protocol type name. Please use one of the following: "
-      "string|integer|double|null|array|set|map|attrib|push|verbatim|true|false");
+      "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
 }
 
 void help(CommandContext& c);
 
 struct Subcommand {
   const char* name;
-  size_t argument_count;  // With DEBUG and its name.
+  size_t least, most;  // Arguments, with DEBUG and its name.
   void (*run)(CommandContext&);
   const char* synopsis;
   const char* summary;
 };
 constexpr Subcommand kSubcommands[] = {
-    {"sleep", 3, &sleep, "SLEEP <seconds>", "Stop the server for <seconds>. Decimals allowed."},
-    {"engine", 2, &engine_dump, "ENGINE", "Every level, run and table of the tree."},
-    {"jmap", 2, &engine_dump, "JMAP", "The same."},
-    {"object", 3, &object, "OBJECT <key>", "Show how <key> is stored."},
-    {"set-active-expire", 3, &set_active_expire, "SET-ACTIVE-EXPIRE <0|1>",
+    {"sleep", 3, 3, &sleep, "SLEEP <seconds>", "Stop the server for <seconds>. Decimals allowed."},
+    {"engine", 2, 2, &engine_dump, "ENGINE", "Every level, run and table of the tree."},
+    {"jmap", 2, 2, &engine_dump, "JMAP", "The same."},
+    {"object", 3, 3, &debug_object, "OBJECT <key>", "Show how <key> is stored."},
+    {"set-active-expire", 3, 3, &set_active_expire, "SET-ACTIVE-EXPIRE <0|1>",
      "Whether expired keys that nobody asks for are reclaimed."},
-    {"reload", 2, &reload, "RELOAD", "Write everything to tables and forget what is cached."},
-    {"drop-caches", 2, &drop_caches, "DROP-CACHES", "Forget what is cached."},
-    {"log", 3, &log, "LOG <message>", "Write <message> to the server's log."},
-    {"error", 3, &error, "ERROR <string>", "Reply with <string> as an error."},
-    {"protocol", 3, &protocol, "PROTOCOL <type>", "Reply with a value of the given type of the protocol."},
-    {"help", 2, &help, "HELP", "Prints this help."},
+    {"reload", 2, 4, &debug_reload, "RELOAD [MERGE] [NOFLUSH]",
+     "Write everything to tables and forget what is cached: it is read from disk from here on."},
+    {"loadaof", 2, 2, &debug_reload, "LOADAOF", "The same: every write is in the log."},
+    {"digest", 2, 2, &debug_digest, "DIGEST", "A digest of all data, as Redis makes it."},
+    {"digest-value", 2, SIZE_MAX, &debug_digest_value, "DIGEST-VALUE <key> [<key> ...]",
+     "Digests of the values of keys."},
+    {"populate", 3, 5, &debug_populate, "POPULATE <count> [<prefix>] [<size>]",
+     "Create <count> string keys named <prefix>:<number>, those that are there aside."},
+    {"quicklist-packed-threshold", 3, 3, &packed_threshold, "QUICKLIST-PACKED-THRESHOLD <size>",
+     "Accepted, without effect: lists are no quicklists here."},
+    {"replybuffer", 4, 4, &without_effect, "REPLYBUFFER PEAK-RESET-TIME|RESIZING <value>",
+     "Accepted, without effect: replies are a chain of chunks that comes and goes with them."},
+    {"listpack", 3, 3, &no_such_structure, "LISTPACK <key>", "An error."},
+    {"ziplist", 3, 3, &no_such_structure, "ZIPLIST <key>", "An error."},
+    {"quicklist", 3, 4, &no_such_structure, "QUICKLIST <key>", "An error."},
+    {"htstats", 3, 3, &no_such_structure, "HTSTATS <database>", "An error."},
+    {"htstats-key", 3, 3, &no_such_structure, "HTSTATS-KEY <key>", "An error."},
+    {"drop-caches", 2, 2, &drop_caches, "DROP-CACHES", "Forget what is cached."},
+    {"log", 3, 3, &log, "LOG <message>", "Write <message> to the server's log."},
+    {"error", 3, 3, &error, "ERROR <string>", "Reply with <string> as an error."},
+    {"protocol", 3, 3, &protocol, "PROTOCOL <type>", "Reply with a value of the given type of the protocol."},
+    {"help", 2, 2, &help, "HELP", "Prints this help."},
 };
 
 void help(CommandContext& c) {
@@ -149,7 +163,8 @@ void help(CommandContext& c) {
 
 void debug(CommandContext& c) {
   for (const Subcommand& subcommand : kSubcommands) {
-    if (equals_ignoring_case(c.args[1], subcommand.name) && c.args.size() == subcommand.argument_count) {
+    if (equals_ignoring_case(c.args[1], subcommand.name) && c.args.size() >= subcommand.least &&
+        c.args.size() <= subcommand.most) {
       return subcommand.run(c);
     }
   }
