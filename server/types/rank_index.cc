@@ -89,8 +89,12 @@ bool RankIndex::in_hand(size_t level, std::string_view key) {
   return next.empty() || key < next;
 }
 
+void RankIndex::approach(std::string_view key) {
+  if (root_.levels > 0) walk_to(key);
+}
+
 void RankIndex::walk_to(std::string_view key) {
-  if (!way_.empty() && in_hand(1, key)) return;
+  if (!way_.empty() && (key == way_key_ || in_hand(1, key))) return;
   flush();
   const bool had_way = !way_.empty();
   way_.resize(root_.levels);
@@ -103,6 +107,7 @@ void RankIndex::walk_to(std::string_view key) {
     step.next.reset();
     step.changed = false;
   }
+  way_key_ = key;
 }
 
 void RankIndex::flush() {

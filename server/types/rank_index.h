@@ -68,6 +68,9 @@ class RankIndex {
   void remove(std::string_view key, uint64_t weight = 1);
   void reweigh(std::string_view key, uint64_t old_weight, uint64_t new_weight);
   void flush();  // Requires: called after the last change.
+  // Reads now what a change at `key` will need. For the first change of a command, before its first write:
+  // from then on every walk would also have to look into the batch.
+  void approach(std::string_view key);
 
   // ---- questions
   // The weight of all elements whose key is less than `key`.
@@ -117,6 +120,7 @@ class RankIndex {
   Root root_;
   std::string begin_;
   std::vector<Step> way_;  // way_[n] is of level n + 1; empty or `levels` long.
+  std::string way_key_;    // Where it leads.
   std::optional<View::Range> counters_;
 };
 

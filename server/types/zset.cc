@@ -137,6 +137,7 @@ Zset::Zset(View& view, const std::optional<Header>& header, const ZsetLimits& li
     return;
   }
   header_ = *header;
+  old_header_ = header;
   object_ = header_.object.id;
   std::string_view payload = header_.payload;
   if (payload.empty()) damaged("the header is malformed");
@@ -272,9 +273,13 @@ void Zset::put(std::string_view member, double score, std::optional<double> old)
   const std::string border = border_at(score, member);
   if (old) {
     const std::string old_border = border_at(*old, member);
-    view_.erase(score_key(old_border), engine::Existence::kPresent);
+    index_->approach(old_border);
     index_->remove(old_border);
+    index_->approach(border);
+    view_.erase(score_key(old_border), engine::Existence::kPresent);
     ++erased_;
+  } else {
+    index_->approach(border);
   }
   write_element(member, score);
   index_->add(border);
@@ -389,7 +394,10 @@ void Zset::save(ObjectId database, std::string_view key) {
     for (const ScoredMember& entry : entries()) append_entry(&payload, entry.score, entry.member);
   }
   header_.payload = payload;
-  view_.put_header(database, key, header_);
+  if (old_header_)
+    view_.put_header(database, key, header_, old_header_);
+  else
+    view_.put_header(database, key, header_);
   for (const std::string& record : doomed_) view_.erase(record, engine::Existence::kPresent);
   doomed_.clear();
 }

@@ -77,7 +77,7 @@ class Zset {
   void erase(std::string_view member, double old);
   // Erases everything between two borders and returns how much that was. Requires: save() is next.
   uint64_t erase_between(std::string_view first, std::string_view end);
-  // Writes the header, or erases it when nothing is left.
+  // Writes the header, or erases it when nothing is left. Requires: nothing else has written it in this run.
   void save(ObjectId database, std::string_view key);
 
   // ---- walking; a cursor ends with the next change
@@ -120,7 +120,8 @@ class Zset {
 
   View& view_;
   ZsetLimits limits_;
-  Header header_;  // Expiry and reference; the payload is written anew.
+  Header header_;                     // Expiry and reference; the payload is written anew.
+  std::optional<Header> old_header_;  // What the constructor was given.
   ObjectId object_ = engine::kNoObject;
   bool skiplist_ = false;
 
