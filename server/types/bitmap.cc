@@ -109,10 +109,19 @@ void combine_bitmaps(View& view, const StringKey& to, BitOperation operation,
   std::vector<NumberedRecord> outcome;
   const uint64_t end = (length + kChunkBytes - 1) / kChunkBytes;
   Words sum, one;
-  std::string record;
+  std::string record, all_set;
+  Chunk::encode(std::string(kChunkBytes, '\xff'), &all_set);
   for (uint64_t from = 0; !(operation == BitOperation::kAnd && some_absent);) {
     const auto number = next_number(operation, present, from, end);
     if (!number) break;
+    const uint64_t bytes = std::min(kChunkBytes, length - *number * kChunkBytes);
+    from = *number + 1;
+    // Where NOT meets no chunk, every bit is set.
+    const bool absent = !present[0].there || present[0].chunks.number() != *number;
+    if (operation == BitOperation::kNot && absent && bytes == kChunkBytes) {
+      outcome.emplace_back(*number, all_set);
+      continue;
+    }
     bool first = true;
     if (operation == BitOperation::kNot) sum.fill(0);
     for (Operand& operand : present) {
@@ -124,10 +133,8 @@ void combine_bitmaps(View& view, const StringKey& to, BitOperation operation,
       operand.there = operand.chunks.next();
     }
     if (operation == BitOperation::kNot) apply(operation, sum, &sum);
-    const uint64_t bytes = std::min(kChunkBytes, length - *number * kChunkBytes);
     Chunk::encode({reinterpret_cast<const char*>(sum.data()), bytes}, &record);
     if (!record.empty()) outcome.emplace_back(*number, record);
-    from = *number + 1;
   }
   write_string_chunks(view, to, length, outcome, kNoExpiry);
 }
