@@ -25,6 +25,8 @@ namespace server {
 class RangeDeletion {
  public:
   static constexpr size_t kKeysAtOnceMax = 1000;
+  // In a transaction or a script there are no steps: so many go in one batch with all else, or none.
+  static constexpr size_t kKeysNestedMax = 100'000;
 
   // The first keys of a range, as many as one batch takes.
   struct Found {

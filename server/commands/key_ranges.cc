@@ -135,7 +135,11 @@ void delete_in_steps(CommandContext& c, const KeyBounds& bounds) {
 void kdelrange(CommandContext& c) {
   const auto bounds = parse_key_bounds(c.args[1], c.args[2]);
   if (!bounds) return c.reply.error(kBadKeyBound);
-  const auto found = RangeDeletion::find(c.view, c.database, *bounds);
+  const size_t keys_max = c.nested ? RangeDeletion::kKeysNestedMax : RangeDeletion::kKeysAtOnceMax;
+  const auto found = RangeDeletion::find(c.view, c.database, *bounds, keys_max);
+  if (found.more && c.nested)
+    return c.reply.error("ERR KDELRANGE of more than " + std::to_string(keys_max) +
+                         " keys cannot be part of a transaction or a script");
   if (found.more) return delete_in_steps(c, RangeDeletion::ending_at_last_key(c.view, c.database, *bounds));
   RangeDeletion::erase(c.view, c.database, found);
   for (const std::string& key : found.keys) c.event(notify::kGeneric, "del", key);

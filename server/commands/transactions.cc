@@ -7,6 +7,7 @@
 #include "server/bindings.h"
 #include "server/call_log.h"
 #include "server/command.h"
+#include "server/command_keys.h"
 #include "server/key_watch.h"
 #include "server/nested_call.h"
 #include "server/server.h"
@@ -73,6 +74,20 @@ bool still_allowed(CommandContext& c, const Command& command, Transaction::Args 
   return false;
 }
 
+// One round of fetching for the headers of all that is queued, rather than one for each. Of those that it
+// can tell: behind a SELECT, and what overwrites without looking, are others.
+void prefetch(CommandContext& c, const Transaction& transaction) {
+  std::vector<std::string_view> keys;
+  std::vector<KeyAt> places;
+  for (size_t i = 0; i < transaction.size() && transaction.command(i).name != "select"; ++i) {
+    const Transaction::Args args = transaction.args(i);
+    keys_of(transaction.command(i), args, &places);
+    for (const KeyAt& place : places)
+      if (!(place.flags & (key::kNotKey | key::kOw))) keys.push_back(args[place.position]);
+  }
+  c.view.prefetch_headers(c.database, keys);
+}
+
 void exec(CommandContext& c) {
   const Transaction* transaction = c.client.transaction.get();
   if (transaction == nullptr) return c.reply.error("ERR EXEC without MULTI");
@@ -80,6 +95,7 @@ void exec(CommandContext& c) {
   if (transaction->aborted())
     return c.reply.error("EXECABORT Transaction discarded because of previous errors.");
   if (watched_keys_changed(c)) return c.reply.null_array();
+  if (c.reads->fetches() > 0) prefetch(c, *transaction);  // It has begun anew; most never do.
   c.reply.array(transaction->size());
   for (size_t i = 0; i < transaction->size(); ++i) {
     const Command& command = transaction->command(i);
