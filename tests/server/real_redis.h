@@ -47,15 +47,20 @@ class RealRedis {
         redis->pid_ = -1;
         return nullptr;
       }
-      const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
-        redis->fd_ = fd;
-        return redis;
-      }
-      close(fd);
+      if (redis->connect_to(address)) return redis;
       usleep(10'000);
     }
     return nullptr;
+  }
+
+  // A second connection to the same server. Requires: this one outlives it.
+  std::unique_ptr<RealRedis> another() const {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string socket = dir_ + "/s";
+    std::memcpy(address.sun_path, socket.data(), socket.size());
+    std::unique_ptr<RealRedis> redis(new RealRedis("", -1));
+    return redis->connect_to(address) ? std::move(redis) : nullptr;
   }
 
   RealRedis(const RealRedis&) = delete;
@@ -93,6 +98,16 @@ class RealRedis {
 
  private:
   RealRedis(std::string dir, pid_t pid) : dir_(std::move(dir)), pid_(pid) {}
+
+  bool connect_to(const sockaddr_un& address) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+      close(fd);
+      return false;
+    }
+    fd_ = fd;
+    return true;
+  }
 
   std::string dir_;
   pid_t pid_ = -1;
