@@ -102,7 +102,7 @@ StreamLimits stream_limits(CommandContext& c) {
 
 void reply_id(resp::ReplyWriter& reply, StreamId id) {
   char text[48];
-  char* end = std::to_chars(text, text + sizeof text, id.ms).ptr;
+  char* end = std::to_chars(text, text + 20, id.ms).ptr;
   *end++ = '-';
   end = std::to_chars(end, text + sizeof text, id.seq).ptr;
   reply.bulk(std::string_view(text, static_cast<size_t>(end - text)));
