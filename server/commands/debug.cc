@@ -9,7 +9,6 @@
 #include "server/commands/debug_data.h"
 #include "server/errors.h"
 #include "server/log.h"
-#include "server/nested_call.h"
 #include "server/server.h"
 #include "server/units.h"
 

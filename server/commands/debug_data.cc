@@ -6,6 +6,7 @@
 
 #include "server/digest.h"
 #include "server/errors.h"
+#include "server/nested_call.h"
 #include "server/object_encoding.h"
 #include "server/server.h"
 #include "server/string_value.h"
@@ -14,6 +15,7 @@
 namespace server {
 
 void debug_object(CommandContext& c) {
+  c.view.watch(nullptr);  // To look at a key from outside is no use of it.
   const auto header = c.view.header(c.database, c.args[2]);
   if (!header) return c.reply.error(kNoSuchKey);
   std::string text = "Value at:" + std::to_string(header->object.id) + " refcount:1 encoding:";
@@ -27,6 +29,7 @@ void debug_object(CommandContext& c) {
 
 // All data are read: by a worker, over one moment of them.
 void debug_digest(CommandContext& c) {
+  if (cannot_wait(c)) return;
   struct Job {
     std::shared_ptr<const engine::Snapshot> snapshot;
     std::vector<ObjectId> databases;
@@ -75,6 +78,7 @@ void debug_digest_value(CommandContext& c) {
 
 // Everything to tables and out of memory: what is read from here on comes from disk.
 void debug_reload(CommandContext& c) {
+  if (cannot_wait(c)) return;
   for (std::string_view option : c.args.subspan(2)) {
     if (equals_ignoring_case(option, "nosave")) {
       return c.reply.error("ERR DEBUG RELOAD NOSAVE: there is no older state of the data to go back to.");
@@ -140,6 +144,7 @@ void populate_some(const std::shared_ptr<Populating>& work) {
 }  // namespace
 
 void debug_populate(CommandContext& c) {
+  if (cannot_wait(c)) return;
   const auto count = parse_integer(c.args[2]);
   const auto size = c.args.size() == 5 ? parse_integer(c.args[4]) : std::optional<int64_t>(0);
   if (!count || *count < 0 || !size || *size < 0)
