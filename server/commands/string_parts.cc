@@ -150,13 +150,12 @@ void lcs(CommandContext& c) {
   }
   std::string a_scratch, b_scratch;
   std::string_view a, b;
-  for (const auto& [key, scratch, value] :
-       {std::tuple{c.args[1], &a_scratch, &a}, {c.args[2], &b_scratch, &b}}) {
-    const auto header = c.view.header(c.database, key);
-    if (header && header->type != Type::kString)
-      return c.reply.error("ERR The specified keys must contain string values");
-    if (header) *value = read_string(c.view, *header, scratch);
-  }
+  const auto a_header = c.view.header(c.database, c.args[1]);
+  const auto b_header = c.view.header(c.database, c.args[2]);
+  if ((a_header && a_header->type != Type::kString) || (b_header && b_header->type != Type::kString))
+    return c.reply.error("ERR The specified keys must contain string values");
+  if (a_header) a = read_string(c.view, *a_header, &a_scratch);
+  if (b_header) b = read_string(c.view, *b_header, &b_scratch);
   if (indexes && only_length)
     return c.reply.error("ERR If you want both the length and indexes, please just use IDX.");
   // The table has a cell for each pair of prefixes; the first run, on the reactor, checks that it may.

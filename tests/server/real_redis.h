@@ -74,6 +74,8 @@ class RealRedis {
     if (!dir_.empty()) std::filesystem::remove_all(dir_);
   }
 
+  std::string socket() const { return dir_ + "/s"; }
+
   // Nullopt: it hung up.
   std::optional<resp::Reply> ask(std::span<const std::string> args) {
     std::string request = "*" + std::to_string(args.size()) + "\r\n";
