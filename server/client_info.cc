@@ -19,6 +19,9 @@ std::string flags_of(const Client& client) {
   if (client.transaction) flags += 'x';
   if (client.waiting && client.waiting->counts_as_blocked()) flags += 'b';
   if (client.watcher && client.watcher->touched()) flags += 'd';
+  if (client.session.tracking.on) flags += 't';
+  if (client.session.tracking.redirect_broken) flags += 'R';
+  if (client.session.tracking.broadcast) flags += 'B';
   if (client.closing_after_reply()) flags += 'c';
   if (client.is_unix_socket()) flags += 'U';
   if (client.session.no_evict) flags += 'e';
@@ -81,7 +84,8 @@ std::string client_line(const Client& client, int64_t now_ms) {
   line += client.output.empty() ? " events=r" : " events=rw";
   line += " cmd=" + (client.last_command ? std::string(client.last_command->name) : std::string("NULL"));
   line += " user=" + client.session.user->name();
-  line += " redir=-1";
+  const TrackingMode& tracking = client.session.tracking;
+  line += " redir=" + std::to_string(tracking.on ? static_cast<int64_t>(tracking.redirect) : -1);
   append_number(&line, "resp", static_cast<uint64_t>(client.reply.version()));
   line += " lib-name=" + client.session.library_name;
   line += " lib-ver=" + client.session.library_version;

@@ -61,8 +61,8 @@ class Config {
   // runs. Errors: kInvalid, as set() would say.
   engine::Status assign(std::string_view name, std::string_view value);
 
-  // CONFIG REWRITE: an empty text for success, or the whole error. `users`: the lines `user …` that are to be in the
-  // file; null: those that are there stay.
+  // CONFIG REWRITE: an empty text for success, or the whole error. `users`: the lines `user …` that are to be
+  // in the file; null: those that are there stay.
   std::string rewrite(engine::FileSystem& files, const std::vector<std::string>* users = nullptr);
 
   // Called after settings() has changed for at least one of the names; once per set(). Returns an empty text,

@@ -11,6 +11,7 @@
 #include "server/log.h"
 #include "server/observe.h"
 #include "server/server.h"
+#include "server/tracking.h"
 #include "server/transaction.h"
 #include "server/units.h"
 
@@ -297,11 +298,12 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
 
   const uint64_t mark = client.reply.mark();
   batch_.clear();
-  if (!effects_.empty()) [[unlikely]]
+  if (!effects_.empty() || !effects_.reads.objects.empty()) [[unlikely]]
     effects_.clear();
   effects_.want(server_.wanted_events());
   if (!calls_.empty()) [[unlikely]]
     calls_.clear();
+  effects_.reads.wanted = Tracking::remembers(client.session.tracking);
   // Pins of the last command go, those of a waiting one stay: they are why it gets further this time.
   if (context_.impl) [[unlikely]]
     context_ = engine::ReadContext();
@@ -319,6 +321,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
   context.effects = &effects_;
   KeyEvents key_events(effects_, context.database, context.database_number, &server_.databases(),
                        command.flags & cmd::kReadonly);
+  key_events.note_all_objects(server_.tracking().wants_names(command));
   view.watch(&key_events);
   context.scripted = command.spec->group == Group::kScripting;
   context.rehearsal = kind == Run::kRehearsal;
@@ -417,6 +420,10 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
   if ((command.flags & cmd::kReadonly) && calls_.empty())
     server_.stats().count_lookups(view.hits(), view.misses());
   engine::Lsn lsn = std::max(view.seen(), context.seen);
+  if (effects_.reads.wanted) [[unlikely]] {  // Before its own writes are told of.
+    Tracking::note(command, context.args, &effects_.reads);
+    server_.tracking().remember(client, effects_.reads);
+  }
   const bool wrote = !batch_.empty();
   if (wrote) {
     if (batch_.bytes().size() > admitted_bytes_) [[unlikely]] {
@@ -437,7 +444,8 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
       }
     }
     if (context.ends_transaction) server_.end_transaction(client);  // Its own writes void nothing.
-    lsn = std::max(lsn, server_.apply(batch_));                     // D2
+    server_.tracking().looked_at(effects_.reads.objects);
+    lsn = std::max(lsn, server_.apply(batch_, client.id));  // D2
     if (context.databases_changed) server_.databases().refresh(batch_);
     if (server_.blocking().size() > 0) [[unlikely]] {
       server_.blocking().applied(batch_, server_.databases());
@@ -450,14 +458,17 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
     client.session.database = context.database_number;  // SELECT.
   if (!view.expired().empty() && server_.on_expired_met) server_.on_expired_met(view.expired());
   finish(client, request, mark, lsn, wrote);
+  server_.tracking().send();  // These two stand behind the client's own reply.
   if (!effects_.empty()) [[unlikely]]
-    server_.deliver(effects_, lsn);  // Behind the client's own reply.
+    server_.deliver(effects_, lsn);
   if (server_.blocking().any_ready()) [[unlikely]]
     serve_blocked();
   return Ran::kDone;
 }
 
 void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, engine::Lsn lsn, bool wrote) {
+  if (client.session.tracking.caching && !request.command->name.starts_with("client|")) [[unlikely]]
+    client.session.tracking.caching = false;  // It was about this command.
   if (client.waiting && client.waiting->blocked) server_.blocking().remove(client.id);
   const uint64_t started_us = client.waiting ? client.waiting->started_us : now_us_;
   const uint64_t ended_us = env_.clock.monotonic_us();

@@ -6,6 +6,7 @@
 #include "server/key_watcher.h"
 #include "server/log.h"
 #include "server/server.h"
+#include "server/tracking.h"
 
 namespace server {
 
@@ -17,7 +18,8 @@ struct Dispatcher::LongRun {
   engine::Lsn seen = 0;
   uint32_t hits = 0, misses = 0;
   BlockRequest block;
-  Effects effects;  // Of keys that it did not find.
+  Effects effects;       // Of keys that it did not find.
+  bool tracked = false;  // Somebody keeps what it reads.
 };
 
 // ------------------------------------------------------------------ waiting
@@ -76,6 +78,8 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
   run->snapshot = engine_.snapshot();
   run->reply.set_version(client.reply.version());
   run->effects.want(server_.wanted_events());
+  run->effects.reads.wanted = run->tracked = client.session.tracking.on;
+  if (run->tracked) server_.tracking().long_read_begins();
   client.waiting->in_flight = true;
   // All that the worker uses is in here, or held still by C1.
   struct Job {
@@ -129,17 +133,27 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
 }
 
 void Dispatcher::worker_done(Client& client, LongRun& run) {
-  if (client.closed() || server_.stopping()) return drop(client);
+  if (client.closed() || server_.stopping()) {
+    if (run.tracked) server_.tracking().long_read_dropped();
+    return drop(client);
+  }
   if (run.block.wanted) {  // Whether there is still nothing can be told on the reactor only.
+    if (run.tracked) server_.tracking().long_read_dropped();
     client.waiting->context = {};
     client.waiting->runs = 0;
     return rerun(client);
   }
   const uint64_t mark = client.reply.mark();
+  const bool remembers = Tracking::remembers(client.session.tracking);
   client.output.splice(std::move(run.output));
   now_us_ = env_.clock.monotonic_us();
   server_.stats().count_lookups(run.hits, run.misses);
-  finish(client, client.requests.front(), mark, run.seen, false);
+  const Request request = client.requests.front();
+  finish(client, request, mark, run.seen, false);
+  if (run.tracked) {
+    Tracking::note(*request.command, client.requests.args(request), &run.effects.reads);
+    server_.tracking().long_read_ends(client, run.effects.reads, remembers);
+  }
   server_.deliver(run.effects, run.seen);
   go_on(client);
 }

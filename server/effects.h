@@ -11,7 +11,10 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "engine/schema.h"
 
 namespace server {
 
@@ -46,6 +49,14 @@ class Effects {
     std::string text = {};  // Of a message.
   };
 
+  // What the command has shown to a client that keeps what it reads (server/tracking.h).
+  struct Reads {
+    bool wanted = false;
+    std::vector<std::string> keys;                                  // The names that it read, there or not.
+    std::vector<std::pair<std::string, engine::ObjectId>> objects;  // Where elements of some of them lie.
+  };
+  Reads reads;
+
   // Which classes anybody may hear of; 0 unless notify-keyspace-events says both where and what.
   void want(uint32_t classes) { wanted_ = classes; }
   uint32_t wanted() const { return wanted_; }
@@ -64,11 +75,13 @@ class Effects {
   // For a handler that cannot but act at once: what undoes it if the run is taken back.
   void on_take_back(std::function<void()> undo) { undo_.push_back(std::move(undo)); }
 
-  bool empty() const { return entries_.empty() && undo_.empty(); }
+  bool empty() const { return entries_.empty() && undo_.empty() && reads.keys.empty(); }
   // They have been delivered.
   void clear() {
     entries_.clear();
     undo_.clear();
+    reads.keys.clear();
+    reads.objects.clear();
   }
   // Nothing has happened.
   void take_back();

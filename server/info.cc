@@ -17,6 +17,7 @@
 #include "server/process.h"
 #include "server/pubsub.h"
 #include "server/server.h"
+#include "server/tracking.h"
 #include "server/units.h"
 #include "server/version.h"
 
@@ -80,7 +81,7 @@ void section_clients(Server& server, InfoText& out) {
   out.field("client_recent_max_input_buffer", largest_input);
   out.field("client_recent_max_output_buffer", largest_output);
   out.field("blocked_clients", server.dispatcher().blocked());
-  out.field("tracking_clients", 0);
+  out.field("tracking_clients", server.tracking().clients());
   out.field("clients_in_timeout_table", 0);
 }
 
@@ -230,9 +231,9 @@ void section_stats(Server& server, InfoText& out) {
   out.field("active_defrag_key_misses", 0);
   out.field("total_active_defrag_time", 0);
   out.field("current_active_defrag_time", 0);
-  out.field("tracking_total_keys", 0);
-  out.field("tracking_total_items", 0);
-  out.field("tracking_total_prefixes", 0);
+  out.field("tracking_total_keys", server.tracking().keys());
+  out.field("tracking_total_items", server.tracking().items());
+  out.field("tracking_total_prefixes", server.tracking().prefix_count());
   out.field("unexpected_error_replies", 0);
   out.field("total_error_replies", stats.error_replies);
   out.field("dump_payload_sanitizations", 0);

@@ -7,6 +7,7 @@
 #include "server/client.h"
 #include "server/key_watcher.h"
 #include "server/server.h"
+#include "server/tracking.h"
 
 namespace server {
 namespace {
@@ -67,10 +68,12 @@ void nested_call(CommandContext& outer, const Command& command, std::span<const 
   const uint64_t mark = reply.mark();
   KeyEvents key_events(*inner.effects, inner.database, inner.database_number, &server.databases(),
                        command.flags & cmd::kReadonly);
+  key_events.note_all_objects(outer.server.tracking().wants_names(command));
   outer.view.watch(&key_events);
   command.handler(inner);
   outer.view.watch(nullptr);
 
+  if (inner.effects->reads.wanted) Tracking::note(command, args, &inner.effects->reads);
   outer.seen = std::max(outer.seen, inner.seen);
   outer.lasting |= inner.lasting;
   outer.databases_changed = inner.databases_changed;

@@ -10,7 +10,7 @@ namespace server {
 namespace {
 
 constexpr size_t kBytesPerKey = 1 << 10;  // On the average, at most.
-constexpr size_t kLooksPerKey = 2;           // Expired keys are looked at too.
+constexpr size_t kLooksPerKey = 2;        // Expired keys are looked at too.
 constexpr size_t kKeysAStep = 250;
 
 struct Steps : std::enable_shared_from_this<Steps> {
@@ -58,7 +58,8 @@ RangeDeletion::Found RangeDeletion::find(View& view, ObjectId database, const Ke
   size_t looks = 0, bytes = 0;
   KeyWalk walk(view, database, bounds, KeyOrder::kRising);
   while (walk.next()) {
-    if (found.keys.size() == keys_max || looks == keys_max * kLooksPerKey || bytes >= keys_max * kBytesPerKey) {
+    if (found.keys.size() == keys_max || looks == keys_max * kLooksPerKey ||
+        bytes >= keys_max * kBytesPerKey) {
       found.more = true;
       break;
     }

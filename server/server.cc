@@ -19,6 +19,7 @@
 #include "server/memory_usage.h"
 #include "server/pubsub.h"
 #include "server/touched_keys.h"
+#include "server/tracking.h"
 #include "server/transaction.h"
 
 namespace server {
@@ -84,6 +85,7 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
       expiry_census_(engine, env.executor),
       listeners_(loop, *this),
       pubsub_(std::make_unique<PubSub>()),
+      tracking_(std::make_unique<Tracking>(*this)),
       dispatcher_(*this, engine, env),
       batches_(engine, env, [this](engine::Batch& batch) { return apply_unasked(batch); }),
       expiry_cron_(engine, env, batches_,
@@ -155,11 +157,13 @@ void Server::on_input(Client& client, size_t bytes) {
 
 void Server::on_writable(Client& client) { output_added(client); }
 
-engine::Lsn Server::apply(engine::Batch& batch) {
+engine::Lsn Server::apply(engine::Batch& batch, uint64_t writer) {
   changes_ += batch.operations();
   if (key_watch_.any()) [[unlikely]]
     tell_touched(batch, databases_, key_watch_);
-  return engine_.apply(batch);
+  const engine::Lsn lsn = engine_.apply(batch);
+  tracking_->applied(batch, writer, lsn);
+  return lsn;
 }
 
 engine::Lsn Server::apply_unasked(engine::Batch& batch) {
@@ -196,6 +200,7 @@ void Server::run_ready() {
 }
 
 void Server::end_turn() {
+  tracking_->end_turn();
   if (!engine_stopping_) {
     engine_.end_turn();
     if (sync_wanted_) {
@@ -347,6 +352,7 @@ void Server::on_gone(Client& client) {
   pubsub_->forget(client);
   // What it has queued stays as long as it does: EXEC may be running.
   if (client.watcher) key_watch_.unwatch(*client.watcher);
+  tracking_->disable(client);
   destroy_if_possible(client);
 }
 

@@ -35,6 +35,7 @@ namespace server {
 class Acl;
 class Config;
 class PubSub;
+class Tracking;
 
 // CLIENT PAUSE.
 struct Pause {
@@ -71,6 +72,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Blocking& blocking() { return blocking_; }
   PubSub& pubsub() { return *pubsub_; }
   KeyWatch& key_watch() { return key_watch_; }
+  Tracking& tracking() { return *tracking_; }
   Stats& stats() { return stats_; }
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency() { return latency_; }
@@ -86,7 +88,8 @@ class Server final : public ClientOwner, public ListenerOwner {
   void output_added(Client& client);           // Is sent at the end of the turn.
   void work_left(Client& client);              // process() is called again, after the others' turn.
   void sync_wanted() { sync_wanted_ = true; }  // Somebody waits for a sync.
-  engine::Lsn apply(engine::Batch& batch);     // The one place where a batch becomes the newest writes.
+  // The one place where a batch becomes the newest writes. `writer`: the client, 0: nobody.
+  engine::Lsn apply(engine::Batch& batch, uint64_t writer = 0);
   // An expired key has been reclaimed, or fields of a hash (and with the last of them the hash): called once
   // for each, when the deletion has been applied.
   void key_expired(uint32_t database, std::string_view user_key);
@@ -169,6 +172,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Blocking blocking_;
   const std::unique_ptr<PubSub> pubsub_;
   KeyWatch key_watch_;
+  const std::unique_ptr<Tracking> tracking_;
   Dispatcher dispatcher_;
   BatchRunner batches_;
   ExpiryCron expiry_cron_;

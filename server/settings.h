@@ -41,7 +41,7 @@ struct Settings {
   uint32_t maxclients = 0;
   int timeout_seconds = 0;
   std::string requirepass;
-  std::string aclfile;  // Empty: none. Relative to dir.
+  std::string aclfile;                         // Empty: none. Relative to dir.
   bool acl_resets_channels_by_default = true;  // What a new user may listen to: nothing, or all.
   uint64_t acllog_max_len = 0;
   uint64_t proto_max_bulk_len = 0;

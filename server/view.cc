@@ -168,6 +168,7 @@ std::optional<Header> View::header(ObjectId database, std::string_view user_key)
     return std::nullopt;
   }
   ++hits_;
+  if (watcher_) watcher_->found(database, user_key, *header);
   return header;
 }
 

@@ -239,19 +239,6 @@ void client_unblock(CommandContext& c) {
       c.server.dispatcher().unblock(static_cast<uint64_t>(*id), error ? Unblock::kError : Unblock::kTimeout));
 }
 
-void client_getredir(CommandContext& c) { c.reply.integer(-1); }
-
-void client_trackinginfo(CommandContext& c) {
-  c.reply.map(3);
-  c.reply.bulk("flags");
-  c.reply.set(1);
-  c.reply.bulk("off");
-  c.reply.bulk("redirect");
-  c.reply.integer(-1);
-  c.reply.bulk("prefixes");
-  c.reply.array(0);
-}
-
 void client_help(CommandContext& c) { container_help(c.server.table(), "client", c.reply); }
 
 constexpr Binding kBindings[] = {{"client|id", &client_id},
@@ -268,8 +255,6 @@ constexpr Binding kBindings[] = {{"client|id", &client_id},
                                  {"client|pause", &client_pause},
                                  {"client|unpause", &client_unpause},
                                  {"client|unblock", &client_unblock},
-                                 {"client|getredir", &client_getredir},
-                                 {"client|trackinginfo", &client_trackinginfo},
                                  {"client|help", &client_help}};
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "server/errors.h"
 #include "server/pubsub.h"
 #include "server/server.h"
+#include "server/tracking.h"
 #include "server/units.h"
 #include "server/version.h"
 
@@ -116,6 +117,7 @@ void reset(CommandContext& c) {
   if (session.monitor) std::erase(c.server.monitors(), &c.client);
   c.server.pubsub().forget(c.client);
   c.server.end_transaction(c.client);
+  c.server.tracking().disable(c.client);
   session = Session();
   become_default_user(c.server, session);
   c.reply.set_version(resp::Version::kResp2);

@@ -178,7 +178,7 @@ constexpr auto kParameters = std::to_array<Parameter>({
         "Unread replies that close a client, by class: at once (hard), or when they last for seconds (soft)."),
     memory_or_part("maxmemory-clients", nullptr, -100, kLong, "0", 0, nullptr,
         "Memory that all clients may take together, as bytes or a percentage of maxmemory."),
-    integer("tracking-table-max-keys", nullptr, 0, kLong, "1000000", 0, nullptr,
+    integer("tracking-table-max-keys", nullptr, 0, kLong, "1000000", 0, into<&Settings::tracking_table_max_keys>,
         "Keys remembered for client-side caching."),
     integer("busy-reply-threshold", "lua-time-limit", 0, kLong, "5000", 0, nullptr,
         "Milliseconds after which a running script lets others be answered BUSY."),
