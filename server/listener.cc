@@ -47,6 +47,12 @@ struct Listeners::Door {
 
 Listeners::~Listeners() { close(); }
 
+void Listeners::accept_waiting() {
+  const std::vector<Door*> tcp = tcp_, unix_doors = unix_;
+  for (const Door* door : tcp) door->on_ready();
+  for (const Door* door : unix_doors) door->on_ready();
+}
+
 engine::Status Listeners::open(const Settings& settings) {
   if (settings.port != 0) {
     if (auto status = open_tcp(settings, &tcp_, &tcp_addresses_); !status.ok()) return status;

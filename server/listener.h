@@ -30,6 +30,8 @@ class Listeners {
   // Opens what the settings name, besides what is open. Errors: an address that is not marked optional by
   // '-', in Redis's words; then nothing more is opened.
   engine::Status open(const Settings& settings);
+  // Takes in whoever waits at the doors, outside of the loop's turn.
+  void accept_waiting();
   // Closes all, at once; the unix socket's file goes.
   void close();
   // After a change of addresses or port. Errors: as open(); then no TCP door is open, until the next call.
