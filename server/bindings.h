@@ -82,6 +82,13 @@ void bind_scan_commands(CommandTable& table);             // SCAN, KEYS, RANDOMK
 void bind_key_range_commands(CommandTable& table);        // KRANGE, KCOUNT, KDELRANGE
 void bind_object_commands(CommandTable& table);           // OBJECT
 void bind_pubsub_commands(CommandTable& table);           // SUBSCRIBE, PUBLISH, PUBSUB …
+void bind_stream_commands(CommandTable& table);        // XADD, XTRIM, XRANGE …
+void bind_stream_read_commands(CommandTable& table);   // XREAD, XREADGROUP
+void bind_stream_group_commands(CommandTable& table);  // XGROUP, XACK
+void bind_stream_claim_commands(CommandTable& table);  // XPENDING, XCLAIM, XAUTOCLAIM
+void bind_stream_info_commands(CommandTable& table);   // XINFO
+void bind_dump_commands(CommandTable& table);         // DUMP, RESTORE
+void bind_script_commands(CommandTable& table);       // EVAL, EVALSHA, SCRIPT
 
 inline void bind_all(CommandTable& table) {
   bind_string_commands(table);
@@ -129,6 +136,7 @@ inline void bind_all(CommandTable& table) {
   bind_pubsub_commands(table);
   bind_transaction_commands(table);
   bind_dump_commands(table);
+  bind_script_commands(table);
 }
 
 }  // namespace server

@@ -57,6 +57,11 @@ bool runs_among_messages(const Command& command) {
          command.name == "reset";
 }
 
+// Scripts that only read have the flag of those that may, but Lua belongs to the reactor.
+bool may_run_on_worker(const Command& command) {
+  return (command.flags & cmd::kReadonly) && !(command.categories & acl::kScripting);
+}
+
 }  // namespace
 
 std::string Dispatcher::storage_error(const engine::Status& status) {
@@ -312,7 +317,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
     hurry(reads);
   present_.begin(reads);
   View view(present_, &engine_, batch_, now_ms);
-  if (command.flags & cmd::kReadonly) view.allow_long_read();
+  if (may_run_on_worker(command)) view.allow_long_read();
   CommandContext context{client.requests.args(request), view, client.reply, client, server_};
   const uint32_t client_database = client.session.database;
   context.database_number = client_database;
@@ -367,7 +372,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
     in_handler_ = false;
     const bool first = !client.waiting;
     // A walk over cold blocks would begin anew at each: a worker reads them as they come.
-    if (!first && (command.flags & cmd::kReadonly) && client.waiting->runs >= Stats::kRunsExpected) {
+    if (!first && may_run_on_worker(command) && client.waiting->runs >= Stats::kRunsExpected) {
       must_wait(Waiting::For::kWorker);
       run_on_worker(client, request);
       return Ran::kWaits;

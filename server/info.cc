@@ -16,6 +16,7 @@
 #include "server/memory_usage.h"
 #include "server/process.h"
 #include "server/pubsub.h"
+#include "server/scripts/scripting.h"
 #include "server/server.h"
 #include "server/tracking.h"
 #include "server/units.h"
@@ -117,10 +118,12 @@ void section_memory(Server& server, InfoText& out) {
   out.field("allocator_active", usage.active);
   out.field("allocator_resident", usage.resident);
   both("total_system_memory", total_memory());
-  both("used_memory_lua", 0);
-  out.field("used_memory_vm_eval", 0);
-  both("used_memory_scripts", 0);
-  out.field("number_of_cached_scripts", 0);
+  const Scripts& scripts = server.scripting().scripts;
+  both("used_memory_lua", scripts.interpreter_bytes());
+  out.field("used_memory_vm_eval", scripts.interpreter_bytes());
+  out.field("used_memory_scripts_eval", scripts.cache_bytes());
+  both("used_memory_scripts", scripts.interpreter_bytes() + scripts.cache_bytes());
+  out.field("number_of_cached_scripts", scripts.count());
   out.field("number_of_functions", 0);
   out.field("number_of_libraries", 0);
   both("maxmemory", memory_limit(server.settings()));

@@ -21,6 +21,7 @@
 #include "server/touched_keys.h"
 #include "server/tracking.h"
 #include "server/transaction.h"
+#include "server/scripts/scripting.h"
 
 namespace server {
 namespace {
@@ -95,6 +96,7 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
                       fields_expired(database, key, all);
                     }}),
       scan_cursors_(env.entropy.next()),
+      scripting_(std::make_unique<Scripting>(*this)),
       started_ms_(env.clock.wall_ms()),
       run_id_(random_hex(env.entropy, 40)),
       replication_id_(random_hex(env.entropy, 40)),

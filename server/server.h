@@ -36,6 +36,7 @@ class Acl;
 class Config;
 class PubSub;
 class Tracking;
+struct Scripting;
 
 // CLIENT PAUSE.
 struct Pause {
@@ -80,6 +81,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Listeners& listeners() { return listeners_; }
   BatchRunner& batches() { return batches_; }
   ScanCursors& scan_cursors() { return scan_cursors_; }  // Threads: any.
+  Scripting& scripting() { return *scripting_; }
 
   // ---- what the dispatcher asks and says
   const CommitPoint& commit() const { return commit_; }
@@ -177,6 +179,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   BatchRunner batches_;
   ExpiryCron expiry_cron_;
   ScanCursors scan_cursors_;
+  std::unique_ptr<Scripting> scripting_;
 
   uv_prepare_t before_wait_{};
   uv_timer_t cron_timer_{};
