@@ -87,8 +87,9 @@ void bind_stream_read_commands(CommandTable& table);   // XREAD, XREADGROUP
 void bind_stream_group_commands(CommandTable& table);  // XGROUP, XACK
 void bind_stream_claim_commands(CommandTable& table);  // XPENDING, XCLAIM, XAUTOCLAIM
 void bind_stream_info_commands(CommandTable& table);   // XINFO
-void bind_dump_commands(CommandTable& table);         // DUMP, RESTORE
-void bind_script_commands(CommandTable& table);       // EVAL, EVALSHA, SCRIPT
+void bind_dump_commands(CommandTable& table);          // DUMP, RESTORE
+void bind_script_commands(CommandTable& table);        // EVAL, EVALSHA, SCRIPT
+void bind_function_commands(CommandTable& table);      // FUNCTION, FCALL
 
 inline void bind_all(CommandTable& table) {
   bind_string_commands(table);
@@ -137,6 +138,7 @@ inline void bind_all(CommandTable& table) {
   bind_transaction_commands(table);
   bind_dump_commands(table);
   bind_script_commands(table);
+  bind_function_commands(table);
 }
 
 }  // namespace server

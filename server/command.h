@@ -56,7 +56,7 @@ struct CommandContext {
 
   // Set by handlers.
   engine::Lsn seen = 0;  // The reply shows what was written up to here, besides what view.seen() says.
-  bool databases_changed = false;  // The batch writes 'D' records.
+  bool databases_changed = false;  // The batch writes 'D' or 'F' records.
   bool lasting = false;            // Something has been done that cannot be taken back.
   bool ends_transaction = false;   // Once this has run nothing is queued nor watched any more.
 };

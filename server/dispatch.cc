@@ -10,6 +10,7 @@
 #include "server/key_watcher.h"
 #include "server/log.h"
 #include "server/observe.h"
+#include "server/scripts/scripting.h"
 #include "server/server.h"
 #include "server/tracking.h"
 #include "server/transaction.h"
@@ -451,7 +452,10 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
     if (context.ends_transaction) server_.end_transaction(client);  // Its own writes void nothing.
     server_.tracking().looked_at(effects_.reads.objects);
     lsn = std::max(lsn, server_.apply(batch_, client.id));  // D2
-    if (context.databases_changed) server_.databases().refresh(batch_);
+    if (context.databases_changed) {
+      server_.databases().refresh(batch_);
+      server_.scripting().functions.refresh(batch_);
+    }
     if (server_.blocking().size() > 0) [[unlikely]] {
       server_.blocking().applied(batch_, server_.databases());
       if (context.databases_changed) server_.blocking().databases_changed();
@@ -472,7 +476,8 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
 }
 
 void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, engine::Lsn lsn, bool wrote) {
-  if (client.session.tracking.caching && !request.command->name.starts_with("client|")) [[unlikely]]
+  if (client.session.tracking.caching && !client.transaction &&
+      !request.command->name.starts_with("client|")) [[unlikely]]
     client.session.tracking.caching = false;  // It was about this command.
   if (client.waiting && client.waiting->blocked) server_.blocking().remove(client.id);
   const uint64_t started_us = client.waiting ? client.waiting->started_us : now_us_;

@@ -119,13 +119,19 @@ void section_memory(Server& server, InfoText& out) {
   out.field("allocator_resident", usage.resident);
   both("total_system_memory", total_memory());
   const Scripts& scripts = server.scripting().scripts;
+  const Functions& functions = server.scripting().functions;
+  const uint64_t of_scripts = scripts.interpreter_bytes() + functions.interpreter_bytes() +
+                              scripts.cache_bytes() + functions.source_bytes();
   both("used_memory_lua", scripts.interpreter_bytes());
   out.field("used_memory_vm_eval", scripts.interpreter_bytes());
   out.field("used_memory_scripts_eval", scripts.cache_bytes());
-  both("used_memory_scripts", scripts.interpreter_bytes() + scripts.cache_bytes());
+  out.field("used_memory_vm_functions", functions.interpreter_bytes());
+  out.field("used_memory_vm_total", scripts.interpreter_bytes() + functions.interpreter_bytes());
+  out.field("used_memory_functions", functions.source_bytes());
+  both("used_memory_scripts", of_scripts);
   out.field("number_of_cached_scripts", scripts.count());
-  out.field("number_of_functions", 0);
-  out.field("number_of_libraries", 0);
+  out.field("number_of_functions", functions.function_count());
+  out.field("number_of_libraries", functions.libraries().size());
   both("maxmemory", memory_limit(server.settings()));
   out.field("maxmemory_policy", server.config().value("maxmemory-policy"));
   out.ratio("allocator_frag_ratio", usage.active, usage.allocated);

@@ -18,10 +18,10 @@
 #include "server/log.h"
 #include "server/memory_usage.h"
 #include "server/pubsub.h"
+#include "server/scripts/scripting.h"
 #include "server/touched_keys.h"
 #include "server/tracking.h"
 #include "server/transaction.h"
-#include "server/scripts/scripting.h"
 
 namespace server {
 namespace {
@@ -118,6 +118,7 @@ engine::Status Server::start() {
   if (auto status = databases_.open(engine_, static_cast<uint32_t>(settings().databases)); !status.ok())
     return status;
   if (auto status = acl_->start(env_.files); !status.ok()) return status;
+  if (auto status = scripting_->functions.open(); !status.ok()) return status;
   engine_.on_progress([this] { progressed_ = true; });
   on_expired_met = [this](const std::vector<View::Expired>& keys) { expiry_cron_.met(keys); };
   frame_ = engine_.end();

@@ -18,8 +18,6 @@
 namespace server {
 namespace {
 
-constexpr std::string_view kBusyScript =
-    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
 constexpr std::string_view kBusyFunction =
     "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
 
@@ -110,7 +108,7 @@ void Busy::answer(Client& client, std::span<const std::string_view> args) {
     refuse("ERR " + unknown_command_message(server_.table(), args));
   } else if (!command->accepts(args.size())) {
     refuse("ERR " + wrong_arity_message(*command));
-  } else if (const auto error = authorize(client, *command, args, server_.settings()); !error.empty()) {
+  } else if (const auto error = authorize(server_, client, *command, args); !error.empty()) {
     refuse(error);
   } else if (!(command->flags & cmd::kAllowBusy) ||
              (command->name == "shutdown" && !has_word(args, "nosave"))) {

@@ -18,6 +18,9 @@
 
 namespace server {
 
+inline constexpr std::string_view kBusyScript =
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+
 class Busy final : public Interrupt {
  public:
   explicit Busy(Server& server) : server_(server) {}

@@ -26,6 +26,7 @@
 namespace server {
 
 struct ScriptRun;
+struct LibraryLoad;
 
 class Interpreter {
  public:
@@ -53,7 +54,8 @@ class Interpreter {
   }
   bool left() const { return left_ != nullptr; }
 
-  ScriptRun* run = nullptr;  // What runs now.
+  ScriptRun* run = nullptr;        // What runs now.
+  LibraryLoad* loading = nullptr;  // What is being loaded now.
   JsonConfig json;
 
  private:
