@@ -182,7 +182,18 @@ void Functions::call(CommandContext& c, bool by_read_only_command) {
   call.push_function = [&function](lua_State* lua) {
     lua_rawgeti(lua, LUA_REGISTRYINDEX, function.callback);
   };
-  run_script(interpreter(), interrupt_, c, call);
+  try {
+    run_script(interpreter(), interrupt_, c, call);
+  } catch (...) {
+    // The run is taken back, and so must be what it did to the library's variables: they are as after a
+    // start.
+    if (const Library& library = *found->second.library; library.keeps_state) {
+      const std::string name = library.name, source = library.source;
+      remove(name);
+      install(source);
+    }
+    throw;
+  }
 }
 
 }  // namespace server

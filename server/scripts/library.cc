@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "engine/status.h"
 #include "server/config/entry.h"
@@ -123,6 +124,25 @@ void time_hook(lua_State* lua, lua_Debug*) {
     interpreter.leave(lua, std::make_exception_ptr(LoadTimeout()));
 }
 
+// Whether the function on top of the stack, or one that it can reach by its variables, can reach anything but
+// functions. Pops it.
+bool reaches_state(lua_State* lua, std::set<const void*>& seen) {
+  luaL_checkstack(lua, 2, "too many nested functions");
+  bool found = false;
+  if (seen.insert(lua_topointer(lua, -1)).second) {
+    for (int i = 1; !found && lua_getupvalue(lua, -1, i) != nullptr; ++i) {
+      if (lua_isfunction(lua, -1)) {
+        found = reaches_state(lua, seen);
+      } else {
+        found = true;
+        lua_pop(lua, 1);
+      }
+    }
+  }
+  lua_pop(lua, 1);
+  return found;
+}
+
 void make_loading_globals(lua_State* lua) {
   lua_pushlightuserdata(lua, &kLoadingGlobals);
   lua_newtable(lua);
@@ -201,7 +221,15 @@ std::string load_library(Interpreter& interpreter, std::string_view source, size
       const int status = lua_pcall(lua, 0, 0, 0);
       lua_sethook(lua, nullptr, 0, 0);
       Interpreter::of(lua).raise_if_left(lua);
-      if (status != 0) problem = "Error registering functions: " + error_at_top(lua).text;
+      if (status != 0) {
+        problem = "Error registering functions: " + error_at_top(lua).text;
+        return;
+      }
+      std::set<const void*> seen;
+      for (const auto& [name, function] : library->functions) {
+        lua_rawgeti(lua, LUA_REGISTRYINDEX, function.callback);
+        library->keeps_state |= reaches_state(lua, seen);
+      }
     });
   } catch (const LoadTimeout&) {
     problem = "Error registering functions: ERR FUNCTION LOAD timeout";

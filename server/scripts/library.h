@@ -32,6 +32,9 @@ struct Library {
   std::string name;
   std::string source;  // With its first line.
   std::map<std::string, LibraryFunction, std::less<>> functions;
+  // Whether its functions share variables of the library, which a call may leave otherwise than it found
+  // them.
+  bool keeps_state = false;
 };
 
 // What the first line says.

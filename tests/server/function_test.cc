@@ -168,6 +168,24 @@ TEST_SUITE("server/functions") {
     CHECK(functions.libraries().empty());
   }
 
+  TEST_CASE("what a taken-back run did to the variables of its library is forgotten") {
+    Harness harness(3, {}, 1u << 31);
+    const auto peer = harness.connect();
+    for (int i = 0; i < 50; ++i) harness.call(*peer, {"SET", "k" + std::to_string(i), "1"});
+    CHECK(harness.call(*peer, {"DEBUG", "RELOAD"}) == "OK");
+    harness.call(*peer, {"FUNCTION", "LOAD",
+                         library("count",
+                                 "local runs = 0 local function step() runs = runs + 1 return runs end "
+                                 "redis.register_function('run', function() local n = step() "
+                                 "for i = 0, 49 do redis.call('GET', 'k' .. i) end return n end) "
+                                 "redis.register_function('again', function() return step() end)")});
+    const uint64_t before = harness.server->stats().cold_restarts;
+    CHECK(harness.call(*peer, {"FCALL", "run", "0"}) == "1");
+    CHECK(harness.server->stats().cold_restarts > before);
+    CHECK(harness.call(*peer, {"FCALL", "again", "0"}) == "2");
+    CHECK(harness.call(*peer, {"FCALL", "again", "0"}) == "3");
+  }
+
   TEST_CASE("a function that meets cold data runs again from its start") {
     Harness harness(2, {}, 1u << 31);
     const auto peer = harness.connect();
