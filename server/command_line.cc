@@ -61,18 +61,34 @@ engine::Result<CommandLine> parse_command_line(std::span<const char* const> word
     }
     result.options.push_back(std::move(option));
   }
+  // These are not parameters: what to do with the data, instead of serving it.
+  for (auto option = result.options.begin(); option != result.options.end();) {
+    if (option->name != "import" && option->name != "export") {
+      ++option;
+      continue;
+    }
+    if (option->words.size() != 1) return wrong("--" + option->name + " wants the name of one RDB file");
+    if (!result.rdb_file.empty()) return wrong("--import or --export, and one of them");
+    result.action = option->name == "import" ? CommandLine::Action::kImport : CommandLine::Action::kExport;
+    result.rdb_file = option->words[0];
+    option = result.options.erase(option);
+  }
   return result;
 }
 
 const char* usage_text() {
   return "Usage: varve-server [file] [--name value ...]... [-]\n"
          "       varve-server -                      configuration from stdin\n"
+         "       varve-server [file] [--name value ...]... --import dump.rdb\n"
+         "       varve-server [file] [--name value ...]... --export dump.rdb\n"
          "       varve-server -v, --version\n"
          "       varve-server -h, --help\n"
          "\n"
          "A file *.conf is read in redis.conf syntax, any other as TOML. Options override the file; their "
          "names\n"
-         "are those of CONFIG GET *.\n"
+         "are those of CONFIG GET *. --import reads an RDB file of Redis into an empty data directory and "
+         "ends;\n"
+         "--export writes one that Redis 7.0 reads.\n"
          "\n"
          "Examples:\n"
          "       varve-server --dir /var/lib/varve --appendfsync always\n"

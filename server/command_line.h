@@ -1,6 +1,7 @@
 // server/command_line.h: what the words after `varve-server` mean, as redis-server reads them.
 //
 //     varve-server [file] [--name value ...]... [-]
+//     varve-server [the same] --import file | --export file
 //
 // A first word without a leading '-' is the file. An option's values go on to the next word that starts with
 // "--"; but the first word behind an option is always its value, so that a password may start so.
@@ -17,9 +18,10 @@
 namespace server {
 
 struct CommandLine {
-  enum class Action : unsigned char { kServe, kVersion, kHelp };
+  enum class Action : unsigned char { kServe, kVersion, kHelp, kImport, kExport };
   Action action = Action::kServe;
-  std::string file;  // As given; empty: none.
+  std::string file;      // As given; empty: none.
+  std::string rdb_file;  // Of kImport, kExport.
   bool read_stdin = false;
   std::vector<Entry> options;
 };

@@ -18,6 +18,7 @@
 #include "server/log.h"
 #include "server/memory_usage.h"
 #include "server/process.h"
+#include "server/rdb/file_transfer.h"
 #include "server/server.h"
 #include "server/version.h"
 
@@ -97,7 +98,8 @@ class Process {
     executor_ = std::make_unique<engine::UvExecutor>(&loop_, kWorkers);
   }
 
-  int run() {
+  // `rdb_file`: for kImport and kExport, which serve nobody.
+  int run(CommandLine::Action action, const std::string& rdb_file) {
     const Settings& settings = config_.settings();
     engine::Env env{files_, clock_, entropy_, *executor_};
     engine::LogRecovery recovery;
@@ -112,6 +114,7 @@ class Process {
       log_warning("The log ended in what a power cut leaves: %llu bytes given up at %s",
                   static_cast<unsigned long long>(recovery.cut_bytes), recovery.cut_at.c_str());
     }
+    if (!rdb_file.empty()) return transfer(env, action, rdb_file);
     server_ = std::make_unique<Server>(&loop_, env, *engine_, config_);
     server_->on_shutdown = [this] { stop(); };
     for (auto [handle, number] : {std::pair{&terminate_, SIGTERM}, std::pair{&interrupt_, SIGINT}}) {
@@ -172,6 +175,29 @@ class Process {
     return exit_code_;
   }
 
+  int transfer(engine::Env& env, CommandLine::Action action, const std::string& rdb_file) {
+    const Settings& settings = config_.settings();
+    const auto turn = [this](bool wait) { uv_run(&loop_, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT); };
+    Databases databases;
+    auto status = databases.open(*engine_, static_cast<uint32_t>(settings.databases));
+    if (status.ok()) {
+      status = action == CommandLine::Action::kImport
+                   ? rdb::import_file(*engine_, env, databases, settings, rdb_file, turn)
+                   : rdb::export_file(*engine_, env, databases, rdb_file);
+    }
+    if (!status.ok()) exit_code_ = fail(status);
+    bool stopped = false;
+    engine_->stop([&](const engine::Status& stop_status) {
+      stopped = true;
+      if (!stop_status.ok()) exit_code_ = fail(stop_status);
+    });
+    while (!stopped) turn(true);
+    executor_->stop();
+    engine_.reset();
+    uv_loop_close(&loop_);
+    return exit_code_;
+  }
+
   int give_up(const engine::Status& status) {
     executor_->stop();
     uv_loop_close(&loop_);
@@ -215,7 +241,7 @@ int serve(const CommandLine& line) {
     if (auto status = config.assign("maxclients", std::to_string(fit)); !status.ok()) return refuse(status);
   }
   ignore_signals();
-  const bool background = settings.daemonize && !is_supervised(settings.supervised);
+  const bool background = settings.daemonize && !is_supervised(settings.supervised) && line.rdb_file.empty();
   if (background) {
     if (auto status = daemonize(); !status.ok()) return refuse(status);
   }
@@ -224,7 +250,9 @@ int serve(const CommandLine& line) {
     const std::string path = settings.pidfile.empty() ? "/var/run/varve.pid" : settings.pidfile;
     if (auto status = pid_file.write(path); !status.ok()) log_warning("%s", status.message().c_str());
   }
-  return Process(config).run();
+  std::string rdb_file = line.rdb_file;
+  if (!rdb_file.empty() && rdb_file[0] != '/') rdb_file = std::string(here) + "/" + rdb_file;
+  return Process(config).run(line.action, rdb_file);
 }
 
 }  // namespace
@@ -240,7 +268,9 @@ int run(int argument_count, char** arguments) {
   switch (line.value().action) {
     case CommandLine::Action::kVersion: std::puts(version_line(allocator_name()).c_str()); return 0;
     case CommandLine::Action::kHelp: std::fputs(usage_text(), stdout); return 0;
-    case CommandLine::Action::kServe: break;
+    case CommandLine::Action::kServe:
+    case CommandLine::Action::kImport:
+    case CommandLine::Action::kExport: break;
   }
   return serve(line.value());
 }

@@ -65,15 +65,20 @@ ValueType ValueWriter::type_of(const Source& source) {
 }
 
 bool ValueWriter::next(const Source& source, std::string* out) {
+  const size_t before = out->size();
+  bool more = false;
   switch (source.header.type) {
-    case Type::kString: return next_string(source, out);
-    case Type::kList: return next_list(source, out);
-    case Type::kSet: return next_set(source, out);
-    case Type::kZset: return next_zset(source, out);
-    case Type::kHash: return next_hash(source, out);
+    case Type::kString: more = next_string(source, out); break;
+    case Type::kList: more = next_list(source, out); break;
+    case Type::kSet: more = next_set(source, out); break;
+    case Type::kZset: more = next_zset(source, out); break;
+    case Type::kHash: more = next_hash(source, out); break;
     case Type::kStream: break;
   }
-  return false;
+  const size_t bytes = out->size() - before;
+  if (bytes > kPartBytes) part_elements_ = std::max(part_elements_ / 4, kPartElementsMin);
+  if (bytes < kPartBytes / 2) part_elements_ = std::min(part_elements_ * 2, kPartElementsMax);
+  return more;
 }
 
 bool ValueWriter::next_string(const Source& source, std::string* out) {
@@ -96,7 +101,7 @@ bool ValueWriter::next_list(const Source& source, std::string* out) {
   if (!begun_) put_length(out, list.size());
   begun_ = true;
   const size_t before = out->size();
-  for (List::Walk walk(list, cursor_, true, std::min(kPartElements, list.size() - cursor_)); walk.next();) {
+  for (List::Walk walk(list, cursor_, true, std::min(part_elements_, list.size() - cursor_)); walk.next();) {
     put_string(out, walk.value());
     ++cursor_;
     if (out->size() - before >= kPartBytes) break;
@@ -109,7 +114,7 @@ bool ValueWriter::next_set(const Source& source, std::string* out) {
   if (!begun_) put_length(out, set.size());
   begun_ = true;
   cursor_ =
-      set.scan(cursor_, kPartElements, [out](const Set::Member& member) { put_string(out, member.name); });
+      set.scan(cursor_, part_elements_, [out](const Set::Member& member) { put_string(out, member.name); });
   return cursor_ != 0;
 }
 
@@ -117,7 +122,7 @@ bool ValueWriter::next_zset(const Source& source, std::string* out) {
   Zset zset(source.view, source.header);
   if (!begun_) put_length(out, zset.size());
   begun_ = true;
-  uint64_t left = kPartElements;
+  uint64_t left = part_elements_;
   for (auto at = zset.at(cursor_); at.valid() && left > 0; at.next(), --left) {
     put_string(out, at.member());
     put_fixed(out, at.score());
@@ -136,7 +141,7 @@ bool ValueWriter::next_hash(const Source& source, std::string* out) {
     put_length(out, hash.size());
   }
   begun_ = true;
-  cursor_ = hash.scan(cursor_, kPartElements, [&](const Hash::Field& field) {
+  cursor_ = hash.scan(cursor_, part_elements_, [&](const Hash::Field& field) {
     if (timed) {
       put_length(out,
                  field.expiry_ms == kNoExpiry ? 0 : static_cast<uint64_t>(field.expiry_ms - first_ms + 1));

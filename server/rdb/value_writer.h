@@ -35,12 +35,12 @@ class ValueWriter {
   };
   // The type byte that the value will have; put it in front.
   ValueType type_of(const Source& source);
-  // Appends the next part, some kPartElements elements or kPartBytes bytes; false: it was the last.
+  // Appends the next part, about kPartBytes; false: it was the last.
   // Requires: type_of() has been called.
   bool next(const Source& source, std::string* out);
   uint64_t expiries_lost() const { return expiries_lost_; }
 
-  static constexpr uint64_t kPartElements = 512;
+  static constexpr uint64_t kPartElementsMin = 32, kPartElementsMax = 16 << 10;
   static constexpr uint64_t kPartBytes = 256 << 10;
 
  private:
@@ -54,6 +54,9 @@ class ValueWriter {
   ValueType type_ = ValueType::kString;
   bool begun_ = false;
   uint64_t cursor_ = 0;  // What the type makes of it.
+  // How many elements the next part is of, by what the last ones took. (Each part opens iterators anew, which
+  // read ahead: many small parts would read everything many times.)
+  uint64_t part_elements_ = kPartElementsMin;
   uint64_t expiries_lost_ = 0;
 };
 

@@ -24,10 +24,12 @@
 class RealRedis {
  public:
   // Starts one on a socket in a directory of its own. Null: there is no redis-server here.
-  static std::unique_ptr<RealRedis> start() {
+  // With `rdb`, the path of an RDB file, it holds what a copy of that does.
+  static std::unique_ptr<RealRedis> start(const std::string& rdb = {}) {
     std::string dir = (std::filesystem::temp_directory_path() / "varve-redis-XXXXXX").string();
     if (mkdtemp(dir.data()) == nullptr) return nullptr;
     const std::string socket = dir + "/s";
+    if (!rdb.empty()) std::filesystem::copy_file(rdb, dir + "/dump.rdb");
     const pid_t pid = fork();
     if (pid == 0) {
       const int null = open("/dev/null", O_WRONLY);
@@ -75,6 +77,7 @@ class RealRedis {
   }
 
   std::string socket() const { return dir_ + "/s"; }
+  std::string rdb_file() const { return dir_ + "/dump.rdb"; }  // What SAVE writes.
 
   // Nullopt: it hung up.
   std::optional<resp::Reply> ask(std::span<const std::string> args) {
