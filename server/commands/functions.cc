@@ -3,6 +3,7 @@
 #include "server/command.h"
 #include "server/commands/command_docs.h"
 #include "server/glob.h"
+#include "server/scripts/function_dump.h"
 #include "server/scripts/script_flags.h"
 #include "server/scripts/scripting.h"
 #include "server/server.h"
@@ -131,6 +132,28 @@ void stats(CommandContext& c) {
   c.reply.integer(static_cast<int64_t>(functions(c).function_count()));
 }
 
+void dump(CommandContext& c) { c.reply.bulk(dump_libraries(functions(c).libraries())); }
+
+void restore(CommandContext& c) {
+  auto policy = Functions::Restore::kAppend;
+  if (c.args.size() > 4)
+    return c.reply.error("ERR unknown subcommand or wrong number of arguments for '" +
+                         std::string(c.args[1]) + "'. Try FUNCTION HELP.");
+  if (c.args.size() == 4) {
+    if (equals_ignoring_case(c.args[3], "flush"))
+      policy = Functions::Restore::kFlush;
+    else if (equals_ignoring_case(c.args[3], "replace"))
+      policy = Functions::Restore::kReplace;
+    else if (!equals_ignoring_case(c.args[3], "append"))
+      return c.reply.error(
+          "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.");
+  }
+  std::vector<std::string> sources;
+  std::string problem = read_library_dump(c.args[2], &sources);
+  if (problem.empty()) problem = functions(c).restore(c, sources, policy);
+  answer(c, problem);
+}
+
 void kill(CommandContext& c) {
   const std::string_view error = c.server.scripting().busy.kill(false);
   if (error.empty())
@@ -144,7 +167,8 @@ void help(CommandContext& c) { container_help(c.server.table(), "function", c.re
 constexpr Binding kBindings[] = {
     {"fcall", &fcall},           {"fcall_ro", &fcall_ro},    {"function|load", &load},
     {"function|delete", &erase}, {"function|flush", &flush}, {"function|list", &list},
-    {"function|stats", &stats},  {"function|kill", &kill},   {"function|help", &help}};
+    {"function|stats", &stats},  {"function|dump", &dump},   {"function|restore", &restore},
+    {"function|kill", &kill},    {"function|help", &help}};
 
 }  // namespace
 

@@ -13,6 +13,7 @@
 #include "server/log.h"
 #include "server/present_reader.h"
 #include "server/server.h"
+#include "server/transaction.h"
 #include "server/units.h"
 
 namespace server {
@@ -87,7 +88,7 @@ void Busy::read(Client& client) {
   client.last_interaction_ms = server_.wall_ms();
   const Settings& settings = server_.settings();
   while (!client.closed() && !client.closing_after_reply()) {
-    const bool authenticated = client.session.authenticated || settings.requirepass.empty();
+    const bool authenticated = !must_authenticate(client.session);
     const resp::RequestLimits limits{static_cast<int64_t>(settings.proto_max_bulk_len), authenticated};
     if (client.parser.next(client.input, limits) != resp::RequestParser::Outcome::kMessage) break;
     answer(client, client.parser.args());
@@ -101,6 +102,7 @@ void Busy::answer(Client& client, std::span<const std::string_view> args) {
   const Command* command = server_.table().find(args);
   const auto refuse = [&](std::string_view error) {
     client.reply.error(error);
+    if (client.transaction) client.transaction->abort();
     if (command) ++server_.stats().by_command[command->id].rejected;
     server_.stats().count_error(std::string("-").append(error));
   };

@@ -182,18 +182,15 @@ void Functions::call(CommandContext& c, bool by_read_only_command) {
   call.push_function = [&function](lua_State* lua) {
     lua_rawgeti(lua, LUA_REGISTRYINDEX, function.callback);
   };
-  try {
-    run_script(interpreter(), interrupt_, c, call);
-  } catch (...) {
-    // The run is taken back, and so must be what it did to the library's variables: they are as after a
-    // start.
-    if (const Library& library = *found->second.library; library.keeps_state) {
-      const std::string name = library.name, source = library.source;
+  // If the run is taken back, so must be what it did to the library's variables: they are as after a start.
+  if (found->second.library->keeps_state) {
+    c.effects->on_take_back([this, name = found->second.library->name] {
+      const std::string source = libraries_.find(name)->second.source;
       remove(name);
       install(source);
-    }
-    throw;
+    });
   }
+  run_script(interpreter(), interrupt_, c, call);
 }
 
 }  // namespace server

@@ -28,6 +28,8 @@ struct JsonConfig {
   bool decode_invalid_numbers = true;
   int number_precision = 14;
   bool keep_buffer = true;  // Remembered, without an effect.
+
+  bool operator==(const JsonConfig&) const = default;
 };
 // `config` must live as long as the interpreter.
 void open_cjson(lua_State* lua, JsonConfig* config);

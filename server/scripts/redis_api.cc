@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "server/authorize.h"
+#include "server/acl/user.h"
+#include "server/client.h"
 #include "server/scripts/convert.h"
 #include "server/scripts/script_run.h"
 #include "server/scripts/sha1.h"
@@ -82,6 +83,7 @@ int call_command(lua_State* lua, bool raises) {
     lua_setfield(lua, -2, "ignore_error_stats_update");
     return raises ? lua_error(lua) : 1;
   }
+  if (wire.empty()) wire = "+OK\r\n";  // A rehearsal (server/nested_call.h): it has not been done.
   push_reply(lua, wire);
   return raises && wire.starts_with('-') ? lua_error(lua) : 1;
 }
@@ -133,7 +135,7 @@ int acl_check_cmd(lua_State* lua) {
   Server& server = run.context.server;
   const Command* command = server.table().find(arguments.words());
   if (command == nullptr) return raise_error(lua, "Invalid command passed to redis.acl_check_cmd()");
-  lua_pushboolean(lua, authorize(run.context.client, *command, arguments.words(), server.settings()).empty());
+  lua_pushboolean(lua, run.context.client.session.user->check(*command, arguments.words()).allowed());
   return 1;
 }
 

@@ -154,10 +154,8 @@ std::string ScriptRun::refuse(const Command* command, std::span<const std::strin
   if (!command->accepts(args.size())) return "Wrong number of args calling Redis command from script";
   if (command->flags & cmd::kNoScript) return "This Redis command is not allowed from script";
   Server& server = context.server;
-  if (const auto error = authorize(context.client, *command, args, server.settings()); !error.empty()) {
-    const size_t blank = error.find(' ');
-    return "The user executing the script " + std::string(error.substr(blank + 1));
-  }
+  if (const auto error = authorize(server, context.client, *command, args, Place::kScript); !error.empty())
+    return "-" + std::string(error);
   if (read_only && (command->flags & (cmd::kWrite | cmd::kMayReplicate)))
     return "Write commands are not allowed from read-only scripts.";
   if ((command->flags & cmd::kWrite) && !wrote && !server.engine().refusal().ok())
@@ -194,6 +192,8 @@ void run_script(Interpreter& interpreter, Interrupt& interrupt, CommandContext& 
   const auto end = [&] {
     lua_sethook(interpreter.lua(), nullptr, 0, 0);
     interpreter.run = nullptr;
+    if (interpreter.json != json_before)
+      c.effects->on_take_back([&interpreter, json_before] { interpreter.json = json_before; });
   };
   interpreter.run = &run;
   current_interrupt = &interrupt;
@@ -208,13 +208,13 @@ void run_script(Interpreter& interpreter, Interrupt& interrupt, CommandContext& 
     c.reply.error("ERR Script killed by user with SCRIPT KILL..." + killed.where);
   } catch (...) {
     end();
-    interpreter.json = json_before;
     throw;
   }
   if (!failure.empty()) {
     c.reply.rollback(mark);
     c.reply.error("ERR Error running script " + run.name + ", " + failure);
   }
+  if (c.rehearsal) return;
   for (const auto& line : run.log) {
     switch (line.level) {
       case LogLevel::kDebug: log_debug("%s", line.text.c_str()); break;

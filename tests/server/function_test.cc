@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "server/scripts/function_dump.h"
 #include "server/scripts/scripting.h"
 #include "tests/server/real_redis.h"
 #include "tests/server/server_harness.h"
@@ -166,6 +167,39 @@ TEST_SUITE("server/functions") {
     CHECK(harness.call(*peer, {"FUNCTION", "FLUSH"}) == "OK");
     REQUIRE(functions.open().ok());
     CHECK(functions.libraries().empty());
+  }
+
+  TEST_CASE("libraries move to redis-server and back by DUMP and RESTORE") {
+    const auto redis = RealRedis::start();
+    if (redis == nullptr) {
+      MESSAGE("no redis-server here");
+      return;
+    }
+    Harness harness(1);
+    const auto peer = harness.connect();
+    const auto ask = [&](const Words& words) { return *redis->ask(words); };
+    const std::string big =
+        library("big", "-- " + std::string(20000, 'x') + "\nredis.register_function('big', function() end)");
+    const Functions& functions = harness.server->scripting().functions;
+    CHECK(harness.call(*peer, {"FUNCTION", "RESTORE", "x"}) == to_text(ask({"FUNCTION", "RESTORE", "x"})));
+    CHECK(to_text(ask({"FUNCTION", "LOAD", kLibrary})) == "\"lib\"");
+    CHECK(to_text(ask({"FUNCTION", "LOAD", big})) == "\"big\"");
+    const std::string theirs = ask({"FUNCTION", "DUMP"}).text;
+    CHECK(harness.call(*peer, {"FUNCTION", "RESTORE", theirs}) == "OK");
+    REQUIRE(functions.libraries().size() == 2);
+    CHECK(functions.libraries().find("lib")->second.source == kLibrary);
+    CHECK(functions.libraries().find("big")->second.source == big);
+    CHECK(harness.call(*peer, {"FUNCTION", "RESTORE", theirs}).find("already exists") != std::string::npos);
+    const Words bad{"FUNCTION", "RESTORE", theirs, "BAD"};
+    CHECK(harness.call(*peer, bad) == to_text(ask(bad)));
+    CHECK(harness.call(*peer, {"FUNCTION", "RESTORE", theirs, "REPLACE"}) == "OK");
+    CHECK(harness.call(*peer, {"FUNCTION", "RESTORE", theirs, "FLUSH"}) == "OK");
+    CHECK(functions.function_count() == 5);
+
+    CHECK(to_text(ask({"FUNCTION", "FLUSH"})) == "OK");
+    CHECK(to_text(ask({"FUNCTION", "RESTORE", dump_libraries(functions.libraries())})) == "OK");
+    CHECK(to_text(ask({"FCALL", "look", "1", "nosuch"})) == "nil");
+    CHECK(to_text(ask({"FCALL", "big", "0"})) == "nil");
   }
 
   TEST_CASE("what a taken-back run did to the variables of its library is forgotten") {
