@@ -8,39 +8,34 @@
 #include <vector>
 
 #include "server/keyspace.h"
+#include "server/types/stream_id.h"
 
 namespace server::rdb {
 
-struct EntryId {
-  uint64_t ms = 0, sequence = 0;
-  auto operator<=>(const EntryId&) const = default;
-};
-
-// Of a stream come its entries, then its state, then each group, behind that what is pending in it, and then
-// each of its consumers with what is pending for that.
+// Of a stream come its entries, then its state, then each group, behind that each of its consumers, and
+// behind that what is pending for it.
 struct Item {
   enum class Kind : uint8_t {
-    kString,           // value
-    kElement,          // value                                        of a list, in order
-    kMember,           // name                                         of a set
-    kScored,           // name, score                                  of a sorted set
-    kField,            // name, value, expiry_ms                       of a hash
-    kEntry,            // id, fields                                   of a stream, in order
-    kStream,           // id: the last one ever, count: entries; first_id, deleted_id, added
-    kGroup,            // name, id: the last one delivered, added: entries read
-    kPending,          // id, time_ms: of its last delivery, count: of its deliveries
-    kConsumer,         // name, time_ms: last seen, active_ms
-    kConsumerPending,  // id: one of the group's kPending
+    kString,    // value
+    kElement,   // value                                        of a list, in order
+    kMember,    // name                                         of a set
+    kScored,    // name, score                                  of a sorted set
+    kField,     // name, value, expiry_ms                       of a hash
+    kEntry,     // id, fields                                   of a stream, in order
+    kStream,    // id: the last one ever, count: entries; first_id, deleted_id, added
+    kGroup,     // name, id: the last one delivered, added: entries read
+    kConsumer,  // name, value: its group, time_ms: last seen
+    kPending,  // name, value: as of its consumer, id, time_ms: of its last delivery, count: of its deliveries
   };
   Kind kind = Kind::kString;
   std::string_view name, value;
   double score = 0;
   int64_t expiry_ms = kNoExpiry;
-  EntryId id, first_id, deleted_id;
+  StreamId id, first_id, deleted_id;
   uint64_t count = 0;
   uint64_t added = 0;
   static constexpr uint64_t kUnknown = ~uint64_t{0};  // What `added` is where the format does not tell.
-  int64_t time_ms = 0, active_ms = 0;
+  int64_t time_ms = 0;
   std::vector<std::string_view> fields;  // Field and value in turn.
 };
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "server/rdb/crc64.h"
+#include "server/rdb/words.h"
 #include "server/types/packed.h"
 
 namespace server::rdb {

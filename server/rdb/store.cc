@@ -1,9 +1,12 @@
 #include "server/rdb/store.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "server/string_value.h"
 #include "server/types/list.h"
+#include "server/types/stream_groups.h"
 
 namespace server::rdb {
 namespace {
@@ -76,6 +79,82 @@ engine::Status store_zset(View& view, ObjectId database, const Run& run, const s
   return {};
 }
 
+// What comes of a stream, in the order in which it comes; names and ids are as they must be.
+class StreamStore {
+ public:
+  StreamStore(View& view, ObjectId database, const Run& run, const StreamLimits& limits)
+      : view_(view), database_(database), key_(run.key), limits_(limits), begun_(!run.first) {}
+
+  void add(const Item& item) {
+    switch (item.kind) {
+      case Item::Kind::kEntry: {
+        Stream stream = open();
+        stream.add(item.id, item.fields);
+        stream.save();
+        break;
+      }
+      case Item::Kind::kStream: {
+        Stream stream = open();
+        if (item.added == Item::kUnknown)
+          stream.set_ids(item.id, std::nullopt, std::nullopt);
+        else
+          stream.set_ids(item.id, item.added, item.deleted_id);
+        stream.save();
+        break;
+      }
+      case Item::Kind::kGroup: {
+        finish();
+        Stream stream = open();
+        const auto read = item.added == Item::kUnknown ? std::nullopt : std::optional(item.added);
+        group_ = std::make_unique<StreamGroup>(StreamGroup::create(view_, stream, item.name, item.id, read));
+        stream.save();
+        break;
+      }
+      case Item::Kind::kConsumer: group(item.value).add_consumer(item.name, item.time_ms); break;
+      case Item::Kind::kPending: {
+        StreamGroup& own = group(item.value);
+        Consumer* consumer = own.consumer(item.name);
+        if (consumer == nullptr) malformed();
+        own.put(item.id, {consumer->number, item.time_ms, item.count}, std::nullopt);
+        break;
+      }
+      default: malformed();
+    }
+    begun_ = true;
+  }
+  void finish() {
+    if (group_) group_->save();
+    group_.reset();
+  }
+
+ private:
+  Stream open() {
+    return Stream(view_, database_, key_, begun_ ? view_.header(database_, key_) : std::nullopt, limits_);
+  }
+  StreamGroup& group(std::string_view name) {
+    if (!group_) {
+      Stream stream = open();
+      auto found = StreamGroup::find(view_, stream, name);
+      if (!found) malformed();
+      group_ = std::make_unique<StreamGroup>(std::move(*found));
+    }
+    return *group_;
+  }
+
+  View& view_;
+  const ObjectId database_;
+  const std::string_view key_;
+  const StreamLimits& limits_;
+  bool begun_;
+  std::unique_ptr<StreamGroup> group_;
+};
+
+void store_stream(View& view, ObjectId database, const Run& run, const StreamLimits& limits) {
+  StreamStore stream(view, database, run, limits);
+  for (const Item& item : run.items) stream.add(item);
+  stream.finish();
+}
+
 }  // namespace
 
 StoreLimits::StoreLimits(const Settings& settings)
@@ -83,6 +162,8 @@ StoreLimits::StoreLimits(const Settings& settings)
       set{settings.set_max_intset_entries} {
   zset.entries = settings.zset_max_listpack_entries;
   zset.value_bytes = settings.zset_max_listpack_value_bytes;
+  stream.block_bytes = settings.stream_node_max_bytes;
+  stream.block_entries = settings.stream_node_max_entries;
 }
 
 engine::Status store(View& view, ObjectId database, const Run& run, const StoreLimits& limits,
@@ -103,7 +184,7 @@ engine::Status store(View& view, ObjectId database, const Run& run, const StoreL
       case Type::kHash: status = store_hash(view, database, run, header, limits.hash, random_seed); break;
       case Type::kZset: status = store_zset(view, database, run, header, limits.zset); break;
       case Type::kString: break;
-      case Type::kStream: return {engine::Code::kInvalid, "RDB: streams cannot be stored"};
+      case Type::kStream: store_stream(view, database, run, limits.stream); break;
     }
   }
   if (!status.ok() || !run.last || run.expiry_ms == kNoExpiry) return status;

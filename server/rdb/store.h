@@ -8,6 +8,7 @@
 #include "server/settings.h"
 #include "server/types/hash.h"
 #include "server/types/set.h"
+#include "server/types/stream.h"
 #include "server/types/zset.h"
 #include "server/view.h"
 
@@ -18,6 +19,7 @@ struct StoreLimits {
   HashLimits hash;
   SetLimits set;
   ZsetLimits zset;
+  StreamLimits stream;
 };
 
 // The run becomes part of the key; with the last one the key's expiry is set. Works in portions, each in a

@@ -1,24 +1,26 @@
 #include "server/rdb/stream_reader.h"
 
+#include <algorithm>
+
 namespace server::rdb {
 namespace {
 
 constexpr int64_t kEntryDeleted = 1, kEntrySameFields = 2;
 constexpr size_t kIdBytes = 16;
 
-EntryId decode_id(std::string_view bytes) {
-  EntryId id;
+StreamId decode_id(std::string_view bytes) {
+  StreamId id;
   for (size_t i = 0; i < 8 && bytes.size() == kIdBytes; ++i) {
     id.ms = id.ms << 8 | static_cast<uint8_t>(bytes[i]);
-    id.sequence = id.sequence << 8 | static_cast<uint8_t>(bytes[8 + i]);
+    id.seq = id.seq << 8 | static_cast<uint8_t>(bytes[8 + i]);
   }
   return id;
 }
 
-EntryId take_id(Input& in) {
-  EntryId id;
+StreamId take_id(Input& in) {
+  StreamId id;
   id.ms = in.length();
-  id.sequence = in.length();
+  id.seq = in.length();
   return id;
 }
 
@@ -49,18 +51,26 @@ Step StreamReader::next(Input& in, Item* item) {
         phase_ = Phase::kEnd;
         break;
       case Phase::kPending:
-      case Phase::kConsumerPending:
-        if (pending_ > 0) return read_pending(in, item);
-        if (phase_ == Phase::kPending) {
-          consumers_ = in.length();
-          if (!in.ok()) return in.stopped();
-          in.commit();
+        if (pending_ == 0) {
+          phase_ = Phase::kConsumerCount;
+        } else if (const Step step = read_pending(in); step != Step::kItem) {
+          return step;
         }
-        phase_ = Phase::kConsumers;
+        break;
+      case Phase::kConsumerCount:
+        if (const Step step = read_consumers(in); step != Step::kItem) return step;
         break;
       case Phase::kConsumers:
         if (consumers_ > 0) return read_consumer(in, item);
+        if (!all_owned()) {
+          in.damaged("an entry of a stream is pending for nobody");
+          return in.stopped();
+        }
         phase_ = Phase::kGroups;
+        break;
+      case Phase::kOwned:
+        if (pending_ > 0) return read_owned(in, item);
+        phase_ = Phase::kConsumers;
         break;
       case Phase::kEnd: return Step::kEnd;
     }
@@ -145,10 +155,9 @@ bool StreamReader::read_entry(int64_t flags, Item* item) {
   item->kind = Item::Kind::kEntry;
   int64_t ms = 0, sequence = 0, fields = static_cast<int64_t>(master_.size());
   if (!take_number(&ms) || !take_number(&sequence)) return false;
-  item->id = {first_.ms + static_cast<uint64_t>(ms), first_.sequence + static_cast<uint64_t>(sequence)};
-  if ((any_ && item->id <= last_) || item->id < first_) return false;
+  item->id = {first_.ms + static_cast<uint64_t>(ms), first_.seq + static_cast<uint64_t>(sequence)};
+  if (item->id <= last_ || item->id < first_) return false;  // 0-0 is none.
   last_ = item->id;
-  any_ = true;
   if (!same && (!take_number(&fields) || fields < 0)) return false;
   numbers_.clear();
   for (int64_t i = 0; i < fields; ++i) {
@@ -180,7 +189,7 @@ Step StreamReader::read_state(Input& in, Item* item) {
   }
   groups_ = in.length();
   if (in.ok() && item->count != entries_) in.damaged("a stream counts other entries than it has");
-  if (in.ok() && any_ && item->id < last_) in.damaged("a stream's last id is less than an entry's");
+  if (in.ok() && item->id < last_) in.damaged("a stream's last id is less than an entry's");
   if (!in.ok()) return in.stopped();
   in.commit();
   phase_ = Phase::kGroups;
@@ -194,29 +203,36 @@ Step StreamReader::read_group(Input& in, Item* item) {
   item->id = take_id(in);
   item->added = later(ValueType::kStreamListpacks2) ? in.length() : Item::kUnknown;
   pending_ = in.length();
+  if (in.ok() && group_names_.contains(item->name)) in.damaged("a stream's group comes twice");
   if (!in.ok()) return in.stopped();
   in.commit();
+  group_ = item->name;
+  group_names_.insert(group_);
+  consumer_names_.clear();
+  all_pending_.clear();
   --groups_;
-  any_ = false;
   phase_ = Phase::kPending;
   return Step::kItem;
 }
 
-Step StreamReader::read_pending(Input& in, Item* item) {
-  *item = {};
-  const bool of_group = phase_ == Phase::kPending;
-  item->kind = of_group ? Item::Kind::kPending : Item::Kind::kConsumerPending;
-  item->id = decode_id(in.bytes(kIdBytes));
-  if (of_group) {
-    item->time_ms = in.little<int64_t>();
-    item->count = in.length();
-  }
-  if (in.ok() && any_ && item->id <= last_) in.damaged("a stream's pending entries are not in order");
+Step StreamReader::read_pending(Input& in) {
+  Pending one{decode_id(in.bytes(kIdBytes)), 0, 0, false};
+  one.time_ms = in.little<int64_t>();
+  one.count = in.length();
+  if (in.ok() && !all_pending_.empty() && one.id <= all_pending_.back().id)
+    in.damaged("a stream's pending entries are not in order");
   if (!in.ok()) return in.stopped();
   in.commit();
-  any_ = true;
-  last_ = item->id;
+  all_pending_.push_back(one);
   --pending_;
+  return Step::kItem;
+}
+
+Step StreamReader::read_consumers(Input& in) {
+  consumers_ = in.length();
+  if (!in.ok()) return in.stopped();
+  in.commit();
+  phase_ = Phase::kConsumers;
   return Step::kItem;
 }
 
@@ -224,15 +240,44 @@ Step StreamReader::read_consumer(Input& in, Item* item) {
   *item = {};
   item->kind = Item::Kind::kConsumer;
   item->name = in.string(&name_);
+  item->value = group_;
   item->time_ms = in.little<int64_t>();
-  item->active_ms = later(ValueType::kStreamListpacks3) ? in.little<int64_t>() : item->time_ms;
+  if (later(ValueType::kStreamListpacks3)) in.little<int64_t>();  // When it was last given something.
   pending_ = in.length();
+  if (in.ok() && consumer_names_.contains(item->name)) in.damaged("a group's consumer comes twice");
   if (!in.ok()) return in.stopped();
   in.commit();
+  consumer_ = item->name;
+  consumer_names_.insert(consumer_);
   --consumers_;
-  any_ = false;
-  phase_ = Phase::kConsumerPending;
+  phase_ = Phase::kOwned;
   return Step::kItem;
+}
+
+Step StreamReader::read_owned(Input& in, Item* item) {
+  const StreamId id = decode_id(in.bytes(kIdBytes));
+  if (!in.ok()) return in.stopped();
+  const auto pending = std::lower_bound(all_pending_.begin(), all_pending_.end(), id,
+                                        [](const Pending& a, StreamId b) { return a.id < b; });
+  if (pending == all_pending_.end() || pending->id != id || pending->owned) {
+    in.damaged("an entry of a stream is pending for a consumer, but not in its group, or for two of them");
+    return in.stopped();
+  }
+  in.commit();
+  pending->owned = true;
+  --pending_;
+  *item = {};
+  item->kind = Item::Kind::kPending;
+  item->name = consumer_;
+  item->value = group_;
+  item->id = id;
+  item->time_ms = pending->time_ms;
+  item->count = pending->count;
+  return Step::kItem;
+}
+
+bool StreamReader::all_owned() const {
+  return std::all_of(all_pending_.begin(), all_pending_.end(), [](const Pending& one) { return one.owned; });
 }
 
 }  // namespace server::rdb

@@ -7,7 +7,8 @@
 //     listpack   entries | deleted | fields | field ... | 0 |
 //                { flags | ms - first | sequence - first | [fields] | values or fields and values | length }
 //
-// What stands in brackets came with later types. Ids must rise, and belong where they stand.
+// What stands in brackets came with later types. Ids must rise and names differ; what is pending in a group
+// is kept (some 40 bytes each) until its consumers say whose it is, and each must be somebody's.
 //
 // Threads: any, one at a time.
 #pragma once
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,8 +43,11 @@ class StreamReader {
   bool read_entry(int64_t flags, Item* item);
   Step read_state(Input& in, Item* item);
   Step read_group(Input& in, Item* item);
-  Step read_pending(Input& in, Item* item);
+  Step read_pending(Input& in);
+  Step read_consumers(Input& in);
   Step read_consumer(Input& in, Item* item);
+  Step read_owned(Input& in, Item* item);
+  bool all_owned() const;
 
   const ValueType type_;
   enum class Phase : uint8_t {
@@ -51,8 +56,9 @@ class StreamReader {
     kState,
     kGroups,
     kPending,
+    kConsumerCount,
     kConsumers,
-    kConsumerPending,
+    kOwned,
     kEnd
   } phase_ = Phase::kBegin;
   uint64_t nodes_ = 0, groups_ = 0, pending_ = 0, consumers_ = 0;  // Still to come.
@@ -60,13 +66,23 @@ class StreamReader {
   // Of the node
   std::string blob_, name_;
   std::optional<PackedReader> packed_;
-  EntryId first_;
+  StreamId first_;
   int64_t present_ = 0, deleted_ = 0;  // Entries still to come.
   std::vector<std::string> master_;    // Its fields.
   std::deque<std::string> numbers_;
 
-  EntryId last_;  // Of the entries so far; then of what is pending.
-  bool any_ = false;
+  // Of the group
+  struct Pending {
+    StreamId id;
+    int64_t time_ms;
+    uint64_t count;
+    bool owned;
+  };
+  std::vector<Pending> all_pending_;  // In order.
+  std::string group_, consumer_;
+  std::set<std::string, std::less<>> group_names_, consumer_names_;
+
+  StreamId last_;  // Of the entries so far.
   uint64_t entries_ = 0;
 };
 

@@ -2,51 +2,16 @@
 
 #include <algorithm>
 
+#include "server/rdb/words.h"
 #include "server/string_value.h"
 #include "server/types/hash.h"
 #include "server/types/list.h"
 #include "server/types/packed.h"
 #include "server/types/set.h"
+#include "server/types/stream.h"
 #include "server/types/zset.h"
-#include "server/units.h"
 
 namespace server::rdb {
-
-void put_length(std::string* out, uint64_t length) {
-  if (length < 1 << 6) {
-    out->push_back(static_cast<char>(length));
-  } else if (length < 1 << 14) {
-    out->push_back(static_cast<char>(0x40 | length >> 8));
-    out->push_back(static_cast<char>(length));
-  } else if (length <= UINT32_MAX) {
-    out->push_back(static_cast<char>(0x80));
-    put_fixed(out, __builtin_bswap32(static_cast<uint32_t>(length)));
-  } else {
-    out->push_back(static_cast<char>(0x81));
-    put_fixed(out, __builtin_bswap64(length));
-  }
-}
-
-void put_string(std::string* out, std::string_view bytes) {
-  constexpr size_t kNumberBytesMax = 11;
-  if (bytes.size() <= kNumberBytesMax) {
-    const auto number = parse_integer(bytes);
-    if (number && *number >= INT8_MIN && *number <= INT8_MAX) {
-      out->push_back(static_cast<char>(0xc0));
-      return put_fixed(out, static_cast<int8_t>(*number));
-    }
-    if (number && *number >= INT16_MIN && *number <= INT16_MAX) {
-      out->push_back(static_cast<char>(0xc1));
-      return put_fixed(out, static_cast<int16_t>(*number));
-    }
-    if (number && *number >= INT32_MIN && *number <= INT32_MAX) {
-      out->push_back(static_cast<char>(0xc2));
-      return put_fixed(out, static_cast<int32_t>(*number));
-    }
-  }
-  put_length(out, bytes.size());
-  out->append(bytes);
-}
 
 ValueType ValueWriter::type_of(const Source& source) {
   switch (source.header.type) {
@@ -73,7 +38,12 @@ bool ValueWriter::next(const Source& source, std::string* out) {
     case Type::kSet: more = next_set(source, out); break;
     case Type::kZset: more = next_zset(source, out); break;
     case Type::kHash: more = next_hash(source, out); break;
-    case Type::kStream: break;
+    case Type::kStream: {
+      Stream stream(source.view, source.database, source.key, source.header);
+      if (!stream_) stream_.emplace();
+      more = stream_->next(source.view, stream, out);
+      break;
+    }
   }
   const size_t bytes = out->size() - before;
   if (bytes > kPartBytes) part_elements_ = std::max(part_elements_ / 4, kPartElementsMin);

@@ -13,13 +13,10 @@
 #include <string_view>
 
 #include "server/rdb/format.h"
+#include "server/rdb/stream_writer.h"
 #include "server/view.h"
 
 namespace server::rdb {
-
-// ---- the words
-void put_length(std::string* out, uint64_t length);
-void put_string(std::string* out, std::string_view bytes);  // As a number where that is shorter.
 
 // A key's value, as it was when the first part was written.
 class ValueWriter {
@@ -58,6 +55,7 @@ class ValueWriter {
   // read ahead: many small parts would read everything many times.)
   uint64_t part_elements_ = kPartElementsMin;
   uint64_t expiries_lost_ = 0;
+  std::optional<StreamWriter> stream_;
 };
 
 }  // namespace server::rdb

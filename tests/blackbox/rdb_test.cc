@@ -71,6 +71,21 @@ void fill(const Ask& ask, Dice& dice) {
            value});
     }
   }
+  for (const int size : {1, 99, 100, 101, 1000}) {
+    const std::string key = "stream" + std::to_string(size);
+    for (int i = 1; i <= size; ++i) {
+      Command add = {"XADD", key, std::to_string(i) + "-" + std::to_string(dice.below(5)), "f",
+                     some_value(dice)};
+      if (dice.percent(20)) add.insert(add.end(), {"g", some_value(dice)});
+      ask(add);
+      if (dice.percent(10)) ask({"XDEL", key, std::to_string(i) + "-1"});
+    }
+    ask({"XGROUP", "CREATE", key, "group", "0"});
+    for (const char* consumer : {"alice", "bob"})
+      ask({"XREADGROUP", "GROUP", "group", consumer, "COUNT", "20", "STREAMS", key, ">"});
+    ask({"XGROUP", "CREATE", key, "other group", "$"});
+  }
+  ask({"XGROUP", "CREATE", "stream without entries", "group", "$", "MKSTREAM"});
   ask({"ZADD", "infinite", "inf", "a", "-inf", "b", "1e-320", "c", "1.7976931348623157e308", "d"});
   ask({"RPUSH", "large elements", std::string(10'000, 'a'), "b", std::string(20'000, 'c')});
   ask({"PEXPIREAT", "string3", "4102444800123"});
@@ -85,6 +100,9 @@ std::string content(const Ask& ask, const std::string& key) {
   if (type == "set") question = {"SMEMBERS", key};
   if (type == "hash") question = {"HGETALL", key};
   if (type == "zset") question = {"ZRANGE", key, "0", "-1", "WITHSCORES"};
+  if (type == "stream")
+    return to_text(ask({"XRANGE", key, "-", "+"})) + to_text(ask({"XINFO", "GROUPS", key})) +
+           to_text(ask({"XPENDING", key, "group"})) + to_text(ask({"PEXPIRETIME", key}));
   const resp::Reply reply = ask(question);
   std::vector<std::string> parts;
   const size_t step = type == "hash" ? 2 : 1;

@@ -86,6 +86,9 @@ const std::vector<std::vector<std::string>> kQuestions = {{"DBSIZE"},
                                                           {"HLEN", "hash"},
                                                           {"HMGET", "hash", "f0", "f1999", "f3999", "x"},
                                                           {"HGETALL", "small"},
+                                                          {"XRANGE", "stream", "-", "+"},
+                                                          {"XPENDING", "stream", "group"},
+                                                          {"XINFO", "STREAM", "stream", "FULL", "COUNT", "0"},
                                                           {"PEXPIRETIME", "small"},
                                                           {"PEXPIRETIME", "hash"},
                                                           {"SELECT", "7"},
@@ -103,9 +106,14 @@ void fill(SimServer& server) {
     server.command({"SADD", "set", "m" + n});
     server.command({"ZADD", "zset", std::to_string(i % 100) + ".5", "m" + n});
     server.command({"HSET", "hash", "f" + n, n});
+    server.command({"XADD", "stream", n + "-1", i % 9 == 0 ? "other" : "field", n});
     if (i % 10 == 0) server.command({"LINSERT", "inserted", "BEFORE", std::to_string(i / 20 * 10), n});
     if (i % 10 == 0) server.command({"RPUSH", "inserted", n});
   }
+  server.command({"XDEL", "stream", "7-1"});
+  server.command({"XGROUP", "CREATE", "stream", "group", "100"});
+  for (const char* consumer : {"alice", "bob"})
+    server.command({"XREADGROUP", "GROUP", "group", consumer, "COUNT", "700", "STREAMS", "stream", ">"});
   server.command({"HSET", "small", "a", "1", "b", "2"});
   server.command({"PEXPIREAT", "small", "4102444800000"});
   server.command({"PEXPIREAT", "hash", "4102444800001"});
@@ -135,7 +143,7 @@ TEST_SUITE("server/rdb/file") {
           CHECK((to.text(question) == from.text(question)));
         }
         to.restart();
-        CHECK(to.text({"DBSIZE"}) == "9");
+        CHECK(to.text({"DBSIZE"}) == "10");
         CHECK(to.text({"ZCARD", "zset"}) == "4000");
       }
       CHECK(functions == 2);
