@@ -64,6 +64,8 @@ void PrimarySession::on_hello(std::string_view payload) {
                             ": one of the two has to be upgraded");
   }
   if (history_.empty()) return refuse(false, "the one that it asks has no store of its primary yet");
+  const bool whole = common_end(history_, engine_.end(), hello_.history, hello_.lsn) == engine_.end();
+  if (hello_.take_over && hello_.lsn == engine_.end() && whole && peer_.take_over) peer_.take_over();
   const auto common = common_end(history_, engine_.end(), hello_.history, hello_.lsn);
   const bool same_epoch =
       !hello_.history.empty() && !history_.empty() && hello_.history.present() == history_.present();

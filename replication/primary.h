@@ -43,6 +43,8 @@ class PrimarySession {
     std::function<void(std::string)> send;
     std::function<size_t()> unsent;  // Bytes that were given to send() and have not left.
     std::function<void()> changed;   // An acknowledgement came, or it is over: closed() tells.
+    // A primary that stands aside greets us: becomes the primary in its place. Null: never.
+    std::function<void()> take_over;
   };
   // `history` and `options` are the owner's, looked at whenever needed.
   PrimarySession(engine::Env& env, engine::Engine& engine, const History& history,

@@ -41,7 +41,7 @@ std::string encode(const Hello& m) {
   FieldWriter out;
   out.number(m.version_min).number(m.version_max);  // The same in all versions up to here.
   put_history(out, m.history);
-  out.number(m.lsn).text(m.run_id).text(m.announce_ip).number(m.port);
+  out.number(m.lsn).text(m.run_id).text(m.announce_ip).number(m.port).number(m.take_over);
   return seal(MessageType::kHello, out.take());
 }
 bool decode(std::string_view payload, Hello* m) {
@@ -55,6 +55,7 @@ bool decode(std::string_view payload, Hello* m) {
   m->run_id = in.text();
   m->announce_ip = in.text();
   m->port = in.number();
+  m->take_over = in.number() != 0;
   return in.ok();
 }
 

@@ -64,6 +64,7 @@ struct Hello {
   std::string run_id;
   std::string announce_ip;  // Empty: as the connection has it.
   uint64_t port = 0;
+  bool take_over = false;  // A primary hands its role over to the one that it greets.
 };
 struct Refused {
   bool final = false;  // Asking again will not help until somebody changes something.

@@ -71,6 +71,7 @@ void Replica::connected() {
   hello.run_id = options_.run_id;
   hello.announce_ip = options_.announce_ip;
   hello.port = options_.port;
+  hello.take_over = options_.take_over;
   host_.send(encode(hello));
 }
 

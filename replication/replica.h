@@ -40,6 +40,7 @@ struct ReplicaOptions {
   uint64_t ack_period_us = 1'000'000;
   std::string run_id, announce_ip;
   uint64_t port = 0;
+  bool take_over = false;  // Whoever is greeted is to become the primary.
 };
 
 // What it needs done.

@@ -247,7 +247,7 @@ void Cluster::deliver(uint64_t id) {
                              if (found != links.end() && !found->second.cut)
                                found->second.to_replica.push_back(std::move(part));
                            },
-                           [this, id] { return unsent(id); }, [] {}});
+                           [this, id] { return unsent(id); }, [] {}, nullptr});
   replica.replica->connected();
 }
 
