@@ -11,8 +11,8 @@ struct BatchRunner::Run {
   engine::ReadContext context;
 };
 
-BatchRunner::BatchRunner(engine::Engine& engine, engine::Env& env, Apply apply)
-    : engine_(engine), env_(env), apply_(std::move(apply)) {}
+BatchRunner::BatchRunner(engine::Engine& engine, engine::Env& env, Apply apply, MayWrite may_write)
+    : engine_(engine), env_(env), apply_(std::move(apply)), may_write_(std::move(may_write)) {}
 
 void BatchRunner::run(Body body, Done done) {
   attempt(std::make_shared<Run>(Run{std::move(body), std::move(done), env_.clock.wall_ms(), {}}));
@@ -20,6 +20,11 @@ void BatchRunner::run(Body body, Done done) {
 
 void BatchRunner::attempt(const std::shared_ptr<Run>& run) {
   if (stopped_) return run->done({engine::Status(engine::Code::kInvalid, "the server stops"), 0});
+  if (held_) {
+    run->context = {};
+    waiting_.push_back(run);
+    return;
+  }
   engine::Batch batch;
   const auto reader = engine_.reader(run->context);
   View view(*reader, &engine_, batch, run->now_ms);
@@ -31,6 +36,8 @@ void BatchRunner::attempt(const std::shared_ptr<Run>& run) {
     return run->done({error.status, 0});
   }
   if (batch.empty()) return run->done({{}, view.seen()});
+  if (may_write_ && !may_write_())
+    return run->done({engine::Status(engine::Code::kInvalid, "a replica writes nothing of its own"), 0});
   // It makes room, or at least the room that it takes is small.
   switch (engine_.admission(batch.bytes().size(), true)) {
     case engine::Engine::Admission::kOpen: break;

@@ -31,8 +31,10 @@ class BatchRunner {
   using Done = std::function<void(const Outcome&)>;
   // How a batch is applied; what else has to know of writes is told there.
   using Apply = std::function<engine::Lsn(engine::Batch&)>;
+  // False: nothing may be written now, by whoever it may be.
+  using MayWrite = std::function<bool()>;
 
-  BatchRunner(engine::Engine& engine, engine::Env& env, Apply apply);
+  BatchRunner(engine::Engine& engine, engine::Env& env, Apply apply, MayWrite may_write = nullptr);
 
   // `done` is called once, perhaps within this call. Errors: kInvalid after stop(); what refuses writes; what
   // the view threw.
@@ -40,6 +42,8 @@ class BatchRunner {
   // There may be room now: when the engine has made progress.
   void retry();
   bool any_waiting() const { return !waiting_.empty(); }
+  // While held nothing is attempted and no block is kept: the store is being exchanged. Then retry().
+  void hold(bool held) { held_ = held; }
   // Nothing is applied any more. What waits for room is over; what waits for a block is once that comes.
   void stop();
 
@@ -50,7 +54,9 @@ class BatchRunner {
   engine::Engine& engine_;
   engine::Env& env_;
   const Apply apply_;
+  const MayWrite may_write_;
   bool stopped_ = false;
+  bool held_ = false;
   std::vector<std::shared_ptr<Run>> waiting_;  // For room.
 };
 

@@ -82,14 +82,16 @@ void bind_scan_commands(CommandTable& table);             // SCAN, KEYS, RANDOMK
 void bind_key_range_commands(CommandTable& table);        // KRANGE, KCOUNT, KDELRANGE
 void bind_object_commands(CommandTable& table);           // OBJECT
 void bind_pubsub_commands(CommandTable& table);           // SUBSCRIBE, PUBLISH, PUBSUB …
-void bind_stream_commands(CommandTable& table);        // XADD, XTRIM, XRANGE …
-void bind_stream_read_commands(CommandTable& table);   // XREAD, XREADGROUP
-void bind_stream_group_commands(CommandTable& table);  // XGROUP, XACK
-void bind_stream_claim_commands(CommandTable& table);  // XPENDING, XCLAIM, XAUTOCLAIM
-void bind_stream_info_commands(CommandTable& table);   // XINFO
-void bind_dump_commands(CommandTable& table);          // DUMP, RESTORE
-void bind_script_commands(CommandTable& table);        // EVAL, EVALSHA, SCRIPT
-void bind_function_commands(CommandTable& table);      // FUNCTION, FCALL
+void bind_stream_commands(CommandTable& table);           // XADD, XTRIM, XRANGE …
+void bind_stream_read_commands(CommandTable& table);      // XREAD, XREADGROUP
+void bind_stream_group_commands(CommandTable& table);     // XGROUP, XACK
+void bind_stream_claim_commands(CommandTable& table);     // XPENDING, XCLAIM, XAUTOCLAIM
+void bind_stream_info_commands(CommandTable& table);      // XINFO
+void bind_dump_commands(CommandTable& table);             // DUMP, RESTORE
+void bind_script_commands(CommandTable& table);           // EVAL, EVALSHA, SCRIPT
+void bind_function_commands(CommandTable& table);         // FUNCTION, FCALL
+void bind_dump_commands(CommandTable& table);             // DUMP, RESTORE
+void bind_replication_commands(CommandTable& table);      // REPLICAOF, ROLE, WAIT, FAILOVER …
 
 inline void bind_all(CommandTable& table) {
   bind_string_commands(table);
@@ -139,6 +141,7 @@ inline void bind_all(CommandTable& table) {
   bind_dump_commands(table);
   bind_script_commands(table);
   bind_function_commands(table);
+  bind_replication_commands(table);
 }
 
 }  // namespace server

@@ -55,7 +55,7 @@ struct BlockRequest {
 };
 
 // How CLIENT UNBLOCK ends a wait.
-enum class Unblock : uint8_t { kNo, kTimeout, kError };
+enum class Unblock : uint8_t { kNo, kTimeout, kError, kRoleChanged };
 
 class Blocking {
  public:

@@ -24,6 +24,7 @@
 #include "resp/output_buffer.h"
 #include "resp/reply_writer.h"
 #include "resp/request_parser.h"
+#include "server/client_stream.h"
 #include "server/reply_gate.h"
 #include "server/request_queue.h"
 #include "server/session.h"
@@ -90,6 +91,8 @@ class Client {
   std::unique_ptr<Waiting> waiting;
   std::unique_ptr<Transaction> transaction;  // Since MULTI; null: it is not in one.
   std::unique_ptr<Watcher> watcher;          // Null: it has never watched a key.
+  std::unique_ptr<ClientStream> stream;      // Null: it speaks RESP.
+  engine::Lsn last_write_lsn = 0;            // Where its last write ended: WAIT.
 
   // ---- the socket
   void read_on(bool wanted);  // Whether on_input() is wanted.

@@ -17,6 +17,7 @@ std::string flags_of(const Client& client) {
   if (client.session.monitor) flags += 'O';
   if (client.session.subscribed()) flags += 'P';
   if (client.transaction) flags += 'x';
+  if (client.stream) flags += client.stream->to_primary() ? 'M' : 'S';
   if (client.waiting && client.waiting->counts_as_blocked()) flags += 'b';
   if (client.watcher && client.watcher->touched()) flags += 'd';
   if (client.session.tracking.on) flags += 't';
@@ -102,6 +103,7 @@ std::optional<ClientType> client_type_of(std::string_view name) {
 }
 
 ClientType type_of(const Client& client) {
+  if (client.stream) return client.stream->to_primary() ? ClientType::kPrimary : ClientType::kReplica;
   return client.session.subscribed() ? ClientType::kPubsub : ClientType::kNormal;
 }
 

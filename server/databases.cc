@@ -4,7 +4,7 @@
 
 namespace server {
 
-engine::Status Databases::open(engine::Engine& engine, uint32_t count) {
+engine::Status Databases::open(engine::Engine& engine, uint32_t count, bool follower) {
   count_ = count;
   references_.assign(count, {});
   engine::Batch batch;
@@ -21,7 +21,7 @@ engine::Status Databases::open(engine::Engine& engine, uint32_t count) {
                 "the record of database " + std::to_string(number) + " is not a database record"};
       }
       references_[number] = *reference;
-    } else {
+    } else if (!follower) {
       references_[number] = {engine.new_object(), 0};
       batch.put(key, encode_database(references_[number]), engine::Existence::kAbsent);
     }

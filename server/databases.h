@@ -22,9 +22,9 @@ namespace server {
 
 class Databases {
  public:
-  // Reads all records, makes the missing ones of the first `count`. Blocking: for the start.
-  // Errors: a damaged record.
-  engine::Status open(engine::Engine& engine, uint32_t count);
+  // Reads all records, makes the missing ones of the first `count`, but not if `follower`: then those
+  // databases are empty. Blocking: for the start. Errors: a damaged record.
+  engine::Status open(engine::Engine& engine, uint32_t count, bool follower = false);
 
   uint32_t count() const { return count_; }
   // Requires: number < count().

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "server/pubsub.h"
+#include "server/replication.h"
 #include "server/server.h"
 
 namespace server {
@@ -17,11 +18,17 @@ void Server::deliver(Effects& effects, engine::Lsn lsn) {
       if (entry.expired) ++stats_.expired_keys;
       notify(entry.event_class, entry.name, entry.database, entry.key, lsn);
     } else {
+      replication_->publish(entry.key, entry.text, entry.kind == Effects::Entry::Kind::kShardMessage);
       pubsub_->publish(entry.key, entry.text, entry.kind == Effects::Entry::Kind::kShardMessage,
                        [this, lsn](Client& client, std::string_view frame) { push(client, frame, lsn); });
     }
   }
   effects.clear();
+}
+
+void Server::publish_here(std::string_view channel, std::string_view text, bool sharded) {
+  pubsub_->publish(channel, text, sharded,
+                   [this](Client& client, std::string_view frame) { push(client, frame, engine_.end()); });
 }
 
 void Server::notify(uint32_t event_class, const char* name, uint32_t database, std::string_view key,

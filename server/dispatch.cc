@@ -10,6 +10,7 @@
 #include "server/key_watcher.h"
 #include "server/log.h"
 #include "server/observe.h"
+#include "server/replication.h"
 #include "server/scripts/scripting.h"
 #include "server/server.h"
 #include "server/tracking.h"
@@ -39,7 +40,10 @@ uint64_t mixed(uint64_t x) {  // splitmix64
   return x ^ (x >> 31);
 }
 
-std::string refusal_error(const engine::Status& status) {
+std::string refusal_error(Server& server) {
+  if (const auto refusal = server.replication().refusal(cmd::kWrite); !refusal.empty())
+    return std::string(refusal);
+  const engine::Status& status = server.engine().refusal();
   // What clients act on is the code; the sentence is for people.
   return std::string("MISCONF ") +
          (status.code() == engine::Code::kNoSpace ? "No disk space is left for writes: "
@@ -180,7 +184,7 @@ Dispatcher::Ran Dispatcher::execute(Client& client, const Request request) {
         if (queues) break;
         return park(client, Waiting::For::kAdmission);
       case engine::Engine::Admission::kRefused:
-        reject(client, &command, refusal_error(engine_.refusal()));
+        reject(client, &command, refusal_error(server_));
         return Ran::kDone;
     }
   }
@@ -215,6 +219,7 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
   std::string_view error = authorize(server_, client, command, args);
   if (error.empty() && client.transaction && (command.flags & cmd::kNoMulti)) [[unlikely]]
     error = "ERR Command not allowed inside a transaction";
+  if (error.empty()) error = server_.replication().refusal(command.flags);
   if (!error.empty()) {
     reject(client, &command, error);
     return true;
@@ -231,6 +236,8 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
 }
 
 bool Dispatcher::must_pause(uint32_t flags) const {
+  if (server_.still()) [[unlikely]]
+    return true;
   const Pause& pause = server_.pause;
   if (pause.until_ms == 0) [[likely]]
     return false;
@@ -238,6 +245,10 @@ bool Dispatcher::must_pause(uint32_t flags) const {
 }
 
 engine::Engine::Admission Dispatcher::admit(uint32_t flags, size_t bytes) {
+  if (!server_.replication().may_write()) [[unlikely]] {
+    return server_.replication().is_replica() ? engine::Engine::Admission::kRefused
+                                              : engine::Engine::Admission::kWait;
+  }
   // What Redis does not deny when memory is short makes room, or at least does not take any.
   const bool erasing = !(flags & cmd::kDenyOom);
   const auto admission = engine_.admission(bytes, erasing);
@@ -417,7 +428,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
           must_wait(Waiting::For::kAdmission);
           return park(client, Waiting::For::kAdmission);
         case engine::Engine::Admission::kRefused:
-          reject(client, &command, refusal_error(engine_.refusal()));
+          reject(client, &command, refusal_error(server_));
           return Ran::kDone;
       }
     }
@@ -445,13 +456,14 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
           return park(client, Waiting::For::kAdmission);
         case engine::Engine::Admission::kRefused:
           take_back();
-          reject(client, &command, refusal_error(engine_.refusal()));
+          reject(client, &command, refusal_error(server_));
           return Ran::kDone;
       }
     }
     if (context.ends_transaction) server_.end_transaction(client);  // Its own writes void nothing.
     server_.tracking().looked_at(effects_.reads.objects);
     lsn = std::max(lsn, server_.apply(batch_, client.id));  // D2
+    client.last_write_lsn = lsn;
     if (context.databases_changed) {
       server_.databases().refresh(batch_);
       server_.scripting().functions.refresh(batch_);
@@ -476,8 +488,8 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
 }
 
 void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, engine::Lsn lsn, bool wrote) {
-  if (client.session.tracking.caching && !client.transaction &&
-      !request.command->name.starts_with("client|")) [[unlikely]]
+  if (client.session.tracking.caching && !client.transaction && !request.command->name.starts_with("client|"))
+      [[unlikely]]
     client.session.tracking.caching = false;  // It was about this command.
   if (client.waiting && client.waiting->blocked) server_.blocking().remove(client.id);
   const uint64_t started_us = client.waiting ? client.waiting->started_us : now_us_;

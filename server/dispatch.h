@@ -68,6 +68,10 @@ class Dispatcher {
   void time_out_blocked();
   // CLIENT UNBLOCK: false: it does not wait for a key.
   bool unblock(uint64_t client_id, Unblock how);
+  // The server is a replica now: nothing will come by anybody's hand.
+  void unblock_all();
+  // What waiting commands hold of the store: it is another one now. Requires: none fetches.
+  void forget_blocks();
   // The client is closed: forgets that it was parked.
   void forget(Client& client);
 

@@ -256,10 +256,26 @@ bool Dispatcher::unblock(uint64_t client_id, Unblock how) {
   return true;
 }
 
+void Dispatcher::unblock_all() {
+  std::vector<uint64_t> ids;
+  server_.clients().each([&](const Client& client) {
+    if (client.waiting && client.waiting->blocked) ids.push_back(client.id);
+  });
+  for (const uint64_t id : ids) unblock(id, Unblock::kRoleChanged);
+}
+
+void Dispatcher::forget_blocks() {
+  context_ = engine::ReadContext();
+  for (Client* client : parked_) client->waiting->context = {};
+}
+
 void Dispatcher::end_block(Client& client, Unblock how) {
   const uint64_t mark = client.reply.mark();
   if (how == Unblock::kError)
     client.reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+  else if (how == Unblock::kRoleChanged)
+    client.reply.error(
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)");
   else
     client.reply.null_array();
   client.waiting->started_us = now_us_;

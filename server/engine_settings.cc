@@ -63,6 +63,7 @@ engine::EngineOptions engine_options(const Settings& settings) {
   options.compression = settings.compression == BlockCompression::kNone ? engine::Compression::kNone
                                                                         : engine::Compression::kLz4;
   options.block_bytes = settings.block_size_bytes;
+  options.log_keep_bytes = settings.repl_backlog_size_bytes;
   options.reserve_bytes = settings.disk_reserve_bytes;
   return options;
 }

@@ -12,10 +12,12 @@
 #include "server/config.h"
 #include "server/engine_settings.h"
 #include "server/info_engine.h"
+#include "server/info_replication.h"
 #include "server/info_text.h"
 #include "server/memory_usage.h"
 #include "server/process.h"
 #include "server/pubsub.h"
+#include "server/replication.h"
 #include "server/scripts/scripting.h"
 #include "server/server.h"
 #include "server/tracking.h"
@@ -214,8 +216,8 @@ void section_stats(Server& server, InfoText& out) {
   out.fixed("instantaneous_input_repl_kbps", 0, 2);
   out.fixed("instantaneous_output_repl_kbps", 0, 2);
   out.field("rejected_connections", stats.rejected_connections);
-  out.field("sync_full", 0);
-  out.field("sync_partial_ok", 0);
+  out.field("sync_full", server.replication().replicas().full_copies);
+  out.field("sync_partial_ok", server.replication().replicas().continues);
   out.field("sync_partial_err", 0);
   out.field("expired_keys", stats.expired_keys);
   out.fixed("expired_stale_perc", 0, 2);
@@ -254,20 +256,6 @@ void section_stats(Server& server, InfoText& out) {
   out.field("reply_buffer_expands", 0);
   out.field("client_query_buffer_limit_disconnections", stats.query_limit_disconnections);
   out.field("client_output_buffer_limit_disconnections", stats.output_limit_disconnections);
-}
-
-void section_replication(Server& server, InfoText& out) {
-  out.field("role", "master");
-  out.field("connected_slaves", 0);
-  out.field("master_failover_state", "no-failover");
-  out.field("master_replid", server.replication_id());
-  out.field("master_replid2", std::string(40, '0'));
-  out.field("master_repl_offset", server.engine().end());
-  out.field("second_repl_offset", -1);
-  out.field("repl_backlog_active", 0);
-  out.field("repl_backlog_size", server.config().value("repl-backlog-size"));
-  out.field("repl_backlog_first_byte_offset", 0);
-  out.field("repl_backlog_histlen", 0);
 }
 
 void section_cpu(Server&, InfoText& out) {

@@ -116,6 +116,7 @@ class Process {
     }
     if (!rdb_file.empty()) return transfer(env, action, rdb_file);
     server_ = std::make_unique<Server>(&loop_, env, *engine_, config_);
+    server_->log_was_closed = recovery.clean;
     server_->on_shutdown = [this] { stop(); };
     for (auto [handle, number] : {std::pair{&terminate_, SIGTERM}, std::pair{&interrupt_, SIGINT}}) {
       uv_signal_init(&loop_, handle);

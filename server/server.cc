@@ -18,6 +18,7 @@
 #include "server/log.h"
 #include "server/memory_usage.h"
 #include "server/pubsub.h"
+#include "server/replication.h"
 #include "server/scripts/scripting.h"
 #include "server/touched_keys.h"
 #include "server/tracking.h"
@@ -88,7 +89,9 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
       pubsub_(std::make_unique<PubSub>()),
       tracking_(std::make_unique<Tracking>(*this)),
       dispatcher_(*this, engine, env),
-      batches_(engine, env, [this](engine::Batch& batch) { return apply_unasked(batch); }),
+      batches_(
+          engine, env, [this](engine::Batch& batch) { return apply_unasked(batch); },
+          [this] { return replication_->may_write(); }),
       expiry_cron_(engine, env, batches_,
                    {[this](ObjectId object) { return databases_.number(object); },
                     [this](uint32_t database, std::string_view key) { key_expired(database, key); },
@@ -97,9 +100,9 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
                     }}),
       scan_cursors_(env.entropy.next()),
       scripting_(std::make_unique<Scripting>(*this)),
+      replication_(std::make_unique<Replication>(*this, loop)),
       started_ms_(env.clock.wall_ms()),
       run_id_(random_hex(env.entropy, 40)),
-      replication_id_(random_hex(env.entropy, 40)),
       last_save_ms_(started_ms_) {
   bind_all(table_);
   stats_.by_command.resize(table_.commands().size());
@@ -115,12 +118,17 @@ Durability Server::default_durability() const {
 }
 
 engine::Status Server::start() {
-  if (auto status = databases_.open(engine_, static_cast<uint32_t>(settings().databases)); !status.ok())
+  const bool follower = !settings().replicaof.empty();
+  if (auto status = databases_.open(engine_, static_cast<uint32_t>(settings().databases), follower);
+      !status.ok())
     return status;
   if (auto status = acl_->start(env_.files); !status.ok()) return status;
   if (auto status = scripting_->functions.open(); !status.ok()) return status;
   engine_.on_progress([this] { progressed_ = true; });
-  on_expired_met = [this](const std::vector<View::Expired>& keys) { expiry_cron_.met(keys); };
+  on_expired_met = [this](const std::vector<View::Expired>& keys) {
+    if (replication_->may_write()) expiry_cron_.met(keys);
+  };
+  if (auto status = scripting_->functions.open(); !status.ok()) return status;
   frame_ = engine_.end();
   commit_ = {engine_.written(), engine_.synced(), env_.clock.monotonic_us()};
 
@@ -137,6 +145,7 @@ engine::Status Server::start() {
   uv_timer_init(loop_, &block_timer_);
   block_timer_.data = this;
   watch_settings();
+  if (auto status = replication_->start(log_was_closed); !status.ok()) return status;
   return listeners_.open(settings());
 }
 
@@ -145,6 +154,7 @@ engine::Status Server::start() {
 void Server::on_input(Client& client, size_t bytes) {
   ++stats_.reads;
   stats_.bytes_in += bytes;
+  if (client.stream) return client.stream->on_input(client);
   const size_t queued = client.transaction ? client.transaction->memory_bytes() : 0;  // Not answered either.
   if (client.input.size() + queued > settings().client_query_buffer_limit) {
     log_warning("Closing client that reached max query buffer length: id=%llu addr=%s (qbuf bytes: %zu)",
@@ -178,6 +188,46 @@ engine::Lsn Server::apply_unasked(engine::Batch& batch) {
   return lsn;
 }
 
+void Server::apply_foreign(const engine::Batch& record) {
+  changes_ += record.operations();
+  if (key_watch_.any()) [[unlikely]]
+    tell_touched(record, databases_, key_watch_);
+  engine_.apply_foreign(record);
+  tracking_->applied(record, 0, engine_.end());
+  databases_.refresh(record);
+  scripting_->functions.refresh(record);
+  if (blocking_.size() == 0) return;
+  blocking_.applied(record, databases_);
+  if (blocking_.any_ready()) env_.executor.post(engine::Task([this] { dispatcher_.serve_blocked(); }));
+}
+
+void Server::retry_parked() {
+  env_.executor.post(engine::Task([this] {
+    dispatcher_.retry_parked();
+    batches_.retry();
+  }));
+}
+
+void Server::hold_still(bool held) {
+  still_ = held;
+  batches_.hold(held);
+  if (held) return dispatcher_.forget_blocks();
+  dispatcher_.forget_blocks();
+  retry_parked();
+}
+
+engine::Status Server::store_exchanged() {
+  const auto count = static_cast<uint32_t>(settings().databases);
+  if (auto status = databases_.open(engine_, count, true); !status.ok()) return status;
+  frame_ = engine_.end();
+  commit_ = {engine_.written(), engine_.synced(), env_.clock.monotonic_us()};
+  blocking_.databases_changed();
+  tracking_->database_replaced(0, TouchListener::Replaced::kEmptied);  // All keys, for everybody.
+  for (uint32_t number = 0; number < count; ++number)
+    key_watch_.database_replaced(number, TouchListener::Replaced::kEmptied);
+  return {};
+}
+
 void Server::output_added(Client& client) {
   if (client.in_dirty || client.closed()) return;
   client.in_dirty = true;
@@ -204,14 +254,16 @@ void Server::run_ready() {
 
 void Server::end_turn() {
   tracking_->end_turn();
-  if (!engine_stopping_) {
+  if (!engine_stopping_ && !replication_->switching()) {
     engine_.end_turn();
     if (sync_wanted_) {
       sync_wanted_ = false;
       if (settings().appendfsync != AppendFsync::kAlways) engine_.request_sync();
     }
     commit_ = {engine_.written(), engine_.synced(), env_.clock.monotonic_us()};
+    replication_->limit(&commit_);
     frame_ = engine_.end();
+    replication_->end_turn();
   }
   dirty_now_.swap(dirty_);
   for (Client* client : dirty_now_) client->in_dirty = false;
@@ -226,6 +278,8 @@ void Server::end_turn() {
   if (progressed_ || due) {
     const bool progressed = std::exchange(progressed_, false);
     send_held();
+    if (progressed && replication_->cares_for_progress())
+      env_.executor.post(engine::Task([this] { replication_->progressed(); }));
     // Writers that found no room: now, and not before the loop has looked at its sockets, or they would
     // starve them.
     if (progressed && (dispatcher_.any_parked() || batches_.any_waiting()) && !stopping_) {
@@ -272,7 +326,9 @@ void Server::send(Client& client) {
     return;
   }
   if (!client.gate.empty()) {
-    if (client.gate.beyond(commit_) && log_failed()) return client.close();  // It will never be safe to say.
+    // It will never be safe to say; or not in time.
+    const bool hopeless = log_failed() || replication_->out_of_patience();
+    if (hopeless && client.gate.beyond(commit_)) return client.close();
     if (client.gate.due_us() > commit_.now_us) wake_at(client.gate.due_us());
     if (!client.in_held) {
       client.in_held = true;
@@ -350,6 +406,7 @@ void Server::on_connection(int fd, bool unix_socket) {
 }
 
 void Server::on_gone(Client& client) {
+  if (client.stream) client.stream->on_gone(client);
   dispatcher_.forget(client);
   if (client.session.monitor) std::erase(monitors_, &client);
   pubsub_->forget(client);
@@ -380,10 +437,12 @@ void Server::end_pause() {
 // ------------------------------------------------------------------ ten times a second
 
 void Server::cron() {
-  if (engine_stopping_) return;
+  if (engine_stopping_ || replication_->switching()) return;
   ++cron_runs_;
   engine_.tick();
-  expiry_cron_.tick(active_expire);
+  replication_->cron();
+  if (replication_->out_of_patience()) progressed_ = true;
+  expiry_cron_.tick(active_expire && replication_->may_write());
   const int64_t now_ms = wall_ms();
   const uint64_t now_us = env_.clock.monotonic_us();
   if (pause.until_ms != 0 && now_ms >= pause.until_ms) end_pause();
@@ -397,6 +456,7 @@ void Server::cron() {
 }
 
 void Server::check_client(Client& client, int64_t now_ms, uint64_t now_us) {
+  if (client.stream) return;
   const int64_t idle_ms = now_ms - client.last_interaction_ms;
   const int timeout_seconds = settings().timeout_seconds;
   if (timeout_seconds > 0 && !client.session.monitor && !client.session.subscribed() && !client.waiting &&
@@ -475,6 +535,7 @@ void Server::save(std::function<void(const engine::Status&)> done) {
 void Server::stop(std::function<void(engine::Status)> done) {
   if (stopping_) return;
   stopping_ = true;
+  replication_->stop();
   expiry_cron_.stop();
   batches_.stop();
   stopped_ = std::move(done);
@@ -485,7 +546,7 @@ void Server::stop(std::function<void(engine::Status)> done) {
 }
 
 void Server::advance_stop() {
-  if (engine_stopping_) return;
+  if (engine_stopping_ || replication_->switching()) return;
   const bool patient = commit_.now_us < stop_deadline_us_;
   const bool safe = commit_.synced >= engine_.end() || log_failed();
   if (patient && !safe) return;

@@ -37,6 +37,7 @@ class Config;
 class PubSub;
 class Tracking;
 struct Scripting;
+class Replication;
 
 // CLIENT PAUSE.
 struct Pause {
@@ -57,6 +58,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   // engine and calls `done`.
   void stop(std::function<void(engine::Status)> done);
   bool stopping() const { return stopping_; }
+  bool log_was_closed = true;  // What main found at recovery; before start().
   // What SHUTDOWN calls; main says what it does.
   std::function<void()> on_shutdown;
 
@@ -74,6 +76,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   PubSub& pubsub() { return *pubsub_; }
   KeyWatch& key_watch() { return key_watch_; }
   Tracking& tracking() { return *tracking_; }
+  Replication& replication() { return *replication_; }
   Stats& stats() { return stats_; }
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency() { return latency_; }
@@ -92,6 +95,16 @@ class Server final : public ClientOwner, public ListenerOwner {
   void sync_wanted() { sync_wanted_ = true; }  // Somebody waits for a sync.
   // The one place where a batch becomes the newest writes. `writer`: the client, 0: nobody.
   engine::Lsn apply(engine::Batch& batch, uint64_t writer = 0);
+  // The same for a record of the primary's log.
+  void apply_foreign(const engine::Batch& record);
+  void progressed() { progressed_ = true; }  // The commit point may have moved.
+  void retry_parked();                       // Soon.
+  // While the store is being exchanged nothing runs.
+  void hold_still(bool held);
+  bool still() const { return still_; }
+  engine::Status store_exchanged();  // Reads anew what is known of it. Errors: a damaged record.
+  // A message that another server's client published.
+  void publish_here(std::string_view channel, std::string_view text, bool sharded);
   // An expired key has been reclaimed, or fields of a hash (and with the last of them the hash): called once
   // for each, when the deletion has been applied.
   void key_expired(uint32_t database, std::string_view user_key);
@@ -122,7 +135,6 @@ class Server final : public ClientOwner, public ListenerOwner {
   // ---- facts for INFO
   int64_t started_ms() const { return started_ms_; }
   const std::string& run_id() const { return run_id_; }
-  const std::string& replication_id() const { return replication_id_; }
   uint64_t changes_since_save() const { return changes_ - changes_saved_; }
   int64_t last_save_ms() const { return last_save_ms_; }
   bool last_save_ok() const { return last_save_ok_; }
@@ -180,6 +192,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   ExpiryCron expiry_cron_;
   ScanCursors scan_cursors_;
   std::unique_ptr<Scripting> scripting_;
+  const std::unique_ptr<Replication> replication_;
 
   uv_prepare_t before_wait_{};
   uv_timer_t cron_timer_{};
@@ -197,13 +210,14 @@ class Server final : public ClientOwner, public ListenerOwner {
   std::vector<Client*> ready_, ready_now_;
   std::vector<Client*> monitors_;
 
+  bool still_ = false;
   bool stopping_ = false;
   bool engine_stopping_ = false;
   uint64_t stop_deadline_us_ = 0;
   std::function<void(engine::Status)> stopped_;
 
   int64_t started_ms_ = 0;
-  std::string run_id_, replication_id_;
+  std::string run_id_;
   uint64_t changes_ = 0, changes_saved_ = 0;
   int64_t last_save_ms_ = 0;
   bool last_save_ok_ = true;

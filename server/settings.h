@@ -63,6 +63,23 @@ struct Settings {
   uint64_t log_segment_size_bytes = 0;
   uint64_t disk_reserve_bytes = 0;
 
+  // Replication
+  std::string replicaof;  // "host port"; empty: a primary.
+  std::string masterauth;
+  std::string masteruser;
+  bool replica_serve_stale_data = false;
+  int replica_priority = 0;
+  bool replica_announced = false;
+  std::string replica_announce_ip;  // Empty: as the connection has it.
+  int replica_announce_port = 0;    // 0: port.
+  uint64_t repl_backlog_size_bytes = 0;
+  int repl_timeout_seconds = 0;
+  int repl_ping_replica_period_seconds = 0;
+  uint32_t min_replicas_to_write = 0;
+  int min_replicas_max_lag_seconds = 0;
+  uint32_t min_sync_replicas = 0;
+  int64_t sync_replica_timeout_ms = 0;  // 0: for ever.
+
   // Encodings: what OBJECT ENCODING says, and within limits of our own what is kept inline.
   uint64_t hash_max_listpack_entries = 0;
   uint64_t hash_max_listpack_value_bytes = 0;

@@ -115,7 +115,6 @@ class Tracking final : public TouchListener {
   };
 
   void invalidate(Keys::iterator key);
-  void invalidate_all();
   void limit_table();
   void broadcast(Broadcast& to);
   template <typename F>

@@ -9,6 +9,7 @@
 #include "server/command.h"
 #include "server/errors.h"
 #include "server/pubsub.h"
+#include "server/replication.h"
 #include "server/server.h"
 #include "server/tracking.h"
 #include "server/units.h"
@@ -107,7 +108,7 @@ void hello(CommandContext& c) {
   c.reply.bulk("mode");
   c.reply.bulk("standalone");
   c.reply.bulk("role");
-  c.reply.bulk("master");
+  c.reply.bulk(c.server.replication().is_replica() ? "replica" : "master");
   c.reply.bulk("modules");
   c.reply.array(0);
 }

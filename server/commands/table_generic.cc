@@ -418,6 +418,16 @@ constexpr CommandSpec kRows[] = {
      .complexity = "O(1)",
      .tips = "request_policy:all_shards response_policy:agg_min",
      .arguments = "numlocal:integer numreplicas:integer timeout:integer"},
+    {.name = "waitlsn",
+     .arity = -1,
+     .flags = cmd::kBlocking,
+     .categories = acl::kConnection,
+     .group = Group::kGeneric,
+     .origin = Origin::kVarve,
+     .since = "0.1.0",
+     .summary = "Tell where this connection's last write ended, or wait until this server has come so far.",
+     .complexity = "O(1)",
+     .arguments = "[wait{lsn:integer timeout:integer}]"},
 };
 }  // namespace
 

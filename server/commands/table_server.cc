@@ -209,6 +209,14 @@ constexpr CommandSpec kRows[] = {
      .summary = "Tell the server's time, in seconds and microseconds.",
      .complexity = "O(1)",
      .tips = "nondeterministic_output"},
+    {.name = "varvesync",
+     .arity = 1,
+     .flags = cmd::kNoAsyncLoading | cmd::kAdmin | cmd::kNoMulti | cmd::kNoScript,
+     .group = Group::kServer,
+     .origin = Origin::kVarve,
+     .doc_flags = doc::kSyscmd,
+     .since = "0.1.0",
+     .summary = "Follow this server's log; for replicas only."},
 };
 }  // namespace
 

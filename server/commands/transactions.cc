@@ -59,17 +59,9 @@ bool watched_keys_changed(CommandContext& c) {
 
 // Rights may have been taken away since it was queued.
 bool still_allowed(CommandContext& c, const Command& command, Transaction::Args args) {
-  const std::string_view error = authorize(c.server, c.client, command, args);
+  const std::string_view error = authorize(c.server, c.client, command, args, Place::kExec);
   if (error.empty()) return true;
-  constexpr std::string_view kCode = "NOPERM ";
-  if (!error.starts_with(kCode)) {
-    c.reply.error(error);
-  } else {
-    c.reply.error(
-        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. "
-        "This command is no longer allowed for the following reason: " +
-        std::string(error.substr(kCode.size())));
-  }
+  c.reply.error(error);
   if (c.calls != nullptr) c.calls->at(c.calls->begin(nullptr)).error = "-" + std::string(error);
   return false;
 }

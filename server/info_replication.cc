@@ -1,0 +1,88 @@
+#include "server/info_replication.h"
+
+#include <algorithm>
+#include <string>
+
+#include "server/config.h"
+#include "server/info_text.h"
+#include "server/replication.h"
+#include "server/server.h"
+
+namespace server {
+namespace {
+
+void section_of_replica(Server& server, InfoText& out) {
+  const Replication& replication = server.replication();
+  const replication::Replica& link = replication.link();
+  const Settings& settings = server.settings();
+  const uint64_t now = server.env().clock.monotonic_us();
+  const auto seconds_since = [now](uint64_t us) { return static_cast<int64_t>((now - us) / 1'000'000); };
+  const auto offset = static_cast<int64_t>(server.engine().end());
+  out.field("master_host", replication.primary_host());
+  out.field("master_port", replication.primary_port());
+  out.field("master_link_status", link.link_up() ? "up" : "down");
+  out.field("master_last_io_seconds_ago", link.link_up() ? seconds_since(link.last_io_us()) : -1);
+  out.field("master_sync_in_progress", link.in_sync() ? 1 : 0);
+  out.field("slave_read_repl_offset", std::max(offset, static_cast<int64_t>(link.primary_end())));
+  out.field("slave_repl_offset", offset);
+  if (link.in_sync()) {
+    const uint64_t total = link.sync_bytes_total(), read = link.sync_bytes_read();
+    out.field("master_sync_total_bytes", total);
+    out.field("master_sync_read_bytes", read);
+    out.field("master_sync_left_bytes", link.sync_bytes_left());
+    out.fixed("master_sync_perc",
+              total == 0 ? 0.0 : 100.0 * static_cast<double>(read) / static_cast<double>(total), 2);
+    out.field("master_sync_last_io_seconds_ago", seconds_since(link.last_io_us()));
+  }
+  if (!link.link_up()) out.field("master_link_down_since_seconds", seconds_since(link.down_since_us()));
+  out.field("slave_priority", settings.replica_priority);
+  out.field("slave_read_only", 1);
+  out.field("replica_announced", settings.replica_announced ? 1 : 0);
+}
+
+const char* failover_word(Replication::Failover state) {
+  switch (state) {
+    case Replication::Failover::kNone: return "no-failover";
+    case Replication::Failover::kWaiting: return "waiting-for-sync";
+    case Replication::Failover::kHandingOver: return "failover-in-progress";
+  }
+  return "no-failover";
+}
+
+}  // namespace
+
+void section_replication(Server& server, InfoText& out) {
+  Replication& replication = server.replication();
+  const Settings& settings = server.settings();
+  const uint64_t now = server.env().clock.monotonic_us();
+  out.field("role", replication.is_replica() ? "slave" : "master");
+  if (replication.is_replica()) section_of_replica(server, out);
+  Replicas& replicas = replication.replicas();
+  out.field("connected_slaves", replicas.size());
+  if (settings.min_replicas_to_write > 0 && settings.min_replicas_max_lag_seconds > 0) {
+    out.field("min_slaves_good_slaves",
+              replicas.good(static_cast<uint64_t>(settings.min_replicas_max_lag_seconds) * 1'000'000));
+  }
+  size_t number = 0;
+  replicas.each([&](const Client& client, const replication::PrimarySession& session) {
+    const std::string name = "slave" + std::to_string(number++);
+    out.field(name.c_str(),
+              "ip=" + replica_ip(client, session) + ",port=" + std::to_string(session.hello().port) +
+                  ",state=" + replica_state(session) + ",offset=" + std::to_string(session.ack().written) +
+                  ",lag=" + std::to_string((now - session.last_ack_us()) / 1'000'000));
+  });
+  out.field("master_failover_state", failover_word(replication.failover_state()));
+  const replication::History& history = replication.history();
+  const replication::Epoch* before = history.empty() ? nullptr : history.previous();
+  out.field("master_replid", history.empty() ? std::string(40, '0') : history.present().id);
+  out.field("master_replid2", before ? before->id : std::string(40, '0'));
+  out.field("master_repl_offset", server.engine().end());
+  out.field("second_repl_offset", before ? static_cast<int64_t>(history.present().begin) + 1 : int64_t{-1});
+  const engine::Lsn begin = server.engine().log_begin();
+  out.field("repl_backlog_active", 1);
+  out.field("repl_backlog_size", settings.repl_backlog_size_bytes);
+  out.field("repl_backlog_first_byte_offset", begin);
+  out.field("repl_backlog_histlen", server.engine().end() - begin);
+}
+
+}  // namespace server

@@ -1,0 +1,144 @@
+#include "server/replicas.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "server/client_stream.h"
+#include "server/log.h"
+#include "server/server.h"
+
+namespace server {
+
+using replication::PrimarySession;
+
+class Replicas::Stream final : public ClientStream {
+ public:
+  Stream(Replicas& owner, uint64_t id) : owner_(&owner), id_(id) {}
+  void on_input(Client& client) override {
+    const std::string_view bytes = client.input.unread();
+    client.input.consume(bytes.size());
+    client.last_interaction_ms = owner_->server_.wall_ms();
+    if (const auto found = owner_->by_id_.find(id_); found != owner_->by_id_.end())
+      found->second->session.received(bytes);
+  }
+  void on_gone(Client& client) override {
+    if (owner_->by_id_.erase(id_) == 0) return;
+    log_notice("Connection with replica %s lost.", client.peer_address().c_str());
+    owner_->events_.acknowledged();
+  }
+  bool to_primary() const override { return false; }
+
+ private:
+  Replicas* owner_;
+  const uint64_t id_;
+};
+
+Replicas::One::One(Client* of, PrimarySession::Peer peer, Replicas& owner)
+    : client(of),
+      session(owner.server_.env(), owner.server_.engine(), owner.history_, owner.options, std::move(peer)) {}
+
+Replicas::Replicas(Server& server, const replication::History& history, Events events)
+    : server_(server), history_(history), events_(std::move(events)) {}
+
+Replicas::~Replicas() = default;
+
+void Replicas::attach(Client& client) {
+  const uint64_t id = client.id;
+  client.stream = std::make_unique<Stream>(*this, id);
+  PrimarySession::Peer peer;
+  peer.send = [this, &client](const std::string& bytes) {
+    client.reply.raw(bytes);
+    server_.output_added(client);
+  };
+  peer.unsent = [&client] { return client.output.size(); };
+  peer.changed = [this, id] { changed(id); };
+  peer.take_over = events_.take_over;
+  by_id_[id] = std::make_unique<One>(&client, std::move(peer), *this);
+  log_notice("Replica %s asks for synchronization", client.peer_address().c_str());
+}
+
+void Replicas::changed(uint64_t client_id) {
+  One& one = *by_id_.at(client_id);
+  const PrimarySession& session = one.session;
+  if (!session.closed().ok()) {
+    log_warning("Replica %s: %s", one.client->peer_address().c_str(), session.closed().message().c_str());
+    one.client->close_after_reply();
+    server_.output_added(*one.client);
+  } else if (!one.counted && session.state() != PrimarySession::State::kWaiting) {
+    one.counted = true;
+    ++(session.full_copy() ? full_copies : continues);
+    log_notice("Replica %s %s", one.client->peer_address().c_str(),
+               session.full_copy() ? "gets a checkpoint" : "continues from its place in the log");
+  }
+  events_.acknowledged();
+}
+
+void Replicas::pump() {
+  for (auto& [id, one] : by_id_) one->session.pump();
+}
+
+void Replicas::tick() {
+  for (auto& [id, one] : by_id_) one->session.tick();
+}
+
+void Replicas::publish(const replication::Published& message) {
+  for (auto& [id, one] : by_id_) one->session.publish(message);
+}
+
+void Replicas::drop_all() {
+  while (!by_id_.empty()) by_id_.begin()->second->client->close();  // Comes back through on_gone().
+}
+
+size_t Replicas::online() const {
+  return static_cast<size_t>(std::count_if(by_id_.begin(), by_id_.end(),
+                                           [](const auto& of) { return of.second->session.online(); }));
+}
+
+size_t Replicas::good(uint64_t max_lag_us) const {
+  const uint64_t now = server_.env().clock.monotonic_us();
+  return static_cast<size_t>(std::count_if(by_id_.begin(), by_id_.end(), [&](const auto& of) {
+    const PrimarySession& session = of.second->session;
+    return session.online() && now - session.last_ack_us() <= max_lag_us;
+  }));
+}
+
+size_t Replicas::count(engine::Lsn lsn, bool synced) const {
+  return static_cast<size_t>(std::count_if(by_id_.begin(), by_id_.end(), [&](const auto& of) {
+    const PrimarySession& session = of.second->session;
+    return session.online() && (synced ? session.ack().synced : session.ack().written) >= lsn;
+  }));
+}
+
+engine::Lsn Replicas::reached_by(size_t k, bool synced) const {
+  std::vector<engine::Lsn> reached;
+  for (const auto& [id, one] : by_id_) {
+    if (one->session.online())
+      reached.push_back(synced ? one->session.ack().synced : one->session.ack().written);
+  }
+  if (reached.size() < k) return 0;
+  std::nth_element(reached.begin(), reached.begin() + static_cast<ptrdiff_t>(k) - 1, reached.end(),
+                   std::greater<>());
+  return reached[k - 1];
+}
+
+std::string replica_ip(const Client& client, const PrimarySession& session) {
+  if (!session.hello().announce_ip.empty()) return session.hello().announce_ip;
+  const std::string& address = client.peer_address();
+  std::string ip = address.substr(0, address.rfind(':'));
+  if (ip.size() > 2 && ip.front() == '[') ip = ip.substr(1, ip.size() - 2);
+  return ip;
+}
+
+const char* replica_state(const PrimarySession& session) {
+  switch (session.state()) {
+    case PrimarySession::State::kWaiting:
+    case PrimarySession::State::kOffering:
+    case PrimarySession::State::kOffered: return "wait_bgsave";
+    case PrimarySession::State::kTables: return "send_bulk";
+    case PrimarySession::State::kStreaming: return session.online() ? "online" : "send_bulk";
+  }
+  return "online";
+}
+
+}  // namespace server

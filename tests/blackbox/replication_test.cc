@@ -1,0 +1,319 @@
+// A primary and its replicas as processes: copies, cuts, kill -9, promotion, rejoining.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/support/client.h"
+#include "tests/support/server_process.h"
+
+namespace {
+
+using resp::Reply;
+using resp::to_text;
+using support::Client;
+using support::Command;
+using support::ServerProcess;
+
+std::string ask(ServerProcess& server, const Command& command) {
+  Client client = Client::over_tcp(server);
+  return to_text(client.command(command));
+}
+
+std::string info(ServerProcess& server, const std::string& field) {
+  Client client = Client::over_tcp(server);
+  const std::string text = client.command({"INFO", "everything"}).text;
+  const size_t at = text.find("\n" + field + ":");
+  if (at == std::string::npos) return "(none)";
+  const size_t begin = at + field.size() + 2;
+  return text.substr(begin, text.find('\r', begin) - begin);
+}
+
+// A test that waits for ever would say nothing: half a minute is more than any of this takes.
+void until(const std::string& what, const std::function<bool()>& true_now) {
+  for (int i = 0; i < 3000; ++i) {
+    try {
+      if (true_now()) return;
+    } catch (const std::runtime_error&) {
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  FAIL("never came to be: " << what);
+}
+
+void follow(ServerProcess& replica, ServerProcess& primary) {
+  REQUIRE(ask(replica, {"REPLICAOF", "127.0.0.1", std::to_string(primary.port())}).find("OK") !=
+          std::string::npos);
+}
+
+void in_step(ServerProcess& replica, ServerProcess& primary) {
+  until("replica in step", [&] {
+    return info(replica, "master_link_status") == "up" &&
+           info(replica, "slave_repl_offset") == info(primary, "master_repl_offset") &&
+           info(replica, "master_replid") == info(primary, "master_replid");
+  });
+}
+
+std::map<std::string, std::string> all_strings(ServerProcess& server) {
+  Client client = Client::over_tcp(server);
+  std::map<std::string, std::string> found;
+  for (const Reply& key : client.command({"KEYS", "*"}).items)
+    found[key.text] = client.command({"GET", key.text}).text;
+  return found;
+}
+
+std::vector<std::string> options(std::vector<std::string> more = {}) {
+  std::vector<std::string> all{"--repl-ping-replica-period", "1", "--repl-timeout", "5"};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+}  // namespace
+
+TEST_SUITE("blackbox/replication") {
+  TEST_CASE("a replica becomes a copy, stays one, refuses writes, and can be followed itself") {
+    // Small memtables, so that the copy has tables, and what comes meanwhile too.
+    ServerProcess primary(options({"--memtable-size", "1mb"}));
+    ServerProcess replica(options({"--memtable-size", "1mb"}));
+    ServerProcess chained(options());
+    Client writer = Client::over_tcp(primary);
+    std::string pipeline;
+    for (int i = 0; i < 5000; ++i)
+      pipeline +=
+          Client::encode({"SET", "k" + std::to_string(i), std::string(500, static_cast<char>('a' + i % 26))});
+    writer.send_raw(pipeline);
+    for (int i = 0; i < 5000; ++i) CHECK(to_text(writer.read()) == "OK");
+    CHECK(ask(replica, {"SET", "of", "its own"}) == "OK");  // Is gone afterwards.
+    follow(replica, primary);
+    for (int i = 0; i < 300; ++i) writer.command({"HSET", "hash", "f" + std::to_string(i), "v"});
+    in_step(replica, primary);
+    CHECK(ask(replica, {"DBSIZE"}) == "5001");
+    CHECK(ask(replica, {"GET", "of"}) == "nil");
+    CHECK(ask(replica, {"HLEN", "hash"}) == "300");
+    CHECK(ask(replica, {"SET", "k", "v"}) == "(error) READONLY You can't write against a read only replica.");
+    CHECK(info(replica, "role") == "slave");
+    CHECK(info(primary, "connected_slaves") == "1");
+    CHECK(info(primary, "slave0").find("state=online") != std::string::npos);
+
+    follow(chained, replica);
+    in_step(chained, primary);
+    writer.command({"SET", "late", "word"});
+    writer.command({"FLUSHDB"});
+    writer.command({"SET", "last", "word"});
+    in_step(chained, primary);
+    CHECK(all_strings(chained) == std::map<std::string, std::string>{{"last", "word"}});
+    CHECK(all_strings(replica) == all_strings(chained));
+  }
+
+  TEST_CASE("a link that is cut, and a replica that was away, cost no full copy") {
+    ServerProcess primary(options()), replica(options());
+    Client writer = Client::over_tcp(primary);
+    writer.command({"SET", "a", "1"});
+    follow(replica, primary);
+    in_step(replica, primary);
+    CHECK(info(primary, "sync_full") == "1");
+    for (int i = 0; i < 5; ++i) {
+      writer.command({"INCR", "n"});
+      CHECK(to_text(writer.command({"CLIENT", "KILL", "TYPE", "replica"})) == "1");
+      writer.command({"INCR", "n"});
+      in_step(replica, primary);
+    }
+    replica.kill();
+    for (int i = 0; i < 100; ++i) writer.command({"INCR", "n"});
+    replica.start(options({"--replicaof", "127.0.0.1 " + std::to_string(primary.port())}));
+    in_step(replica, primary);
+    CHECK(ask(replica, {"GET", "n"}) == "\"110\"");
+    CHECK(info(primary, "sync_full") == "1");
+    // The other end of the link, by the replica's hand.
+    CHECK(ask(replica, {"CLIENT", "KILL", "TYPE", "master"}) == "1");
+    writer.command({"INCR", "n"});
+    in_step(replica, primary);
+    CHECK(info(primary, "sync_full") == "1");
+  }
+
+  TEST_CASE("after a promotion the others continue, and a former primary gives up what nobody got") {
+    ServerProcess first(options()), second(options()), third(options());
+    Client writer = Client::over_tcp(first);
+    writer.command({"SET", "a", "1"});
+    follow(second, first);
+    follow(third, first);
+    in_step(second, first);
+    in_step(third, first);
+    CHECK(ask(second, {"REPLICAOF", "NO", "ONE"}) == "OK");
+    writer.command({"SET", "lost", "1"});  // To the old one, which does not know.
+    in_step(third, first);
+    CHECK(ask(second, {"SET", "b", "2"}) == "OK");
+    CHECK(info(second, "master_replid2") == info(first, "master_replid"));
+
+    // The third has what nobody else will have: it notices.
+    follow(third, second);
+    in_step(third, second);
+    CHECK(ask(third, {"GET", "lost"}) == "nil");
+    CHECK(third.log().find("it is dropped, and kept in") != std::string::npos);
+    // The first as well.
+    follow(first, second);
+    in_step(first, second);
+    CHECK(all_strings(first) == std::map<std::string, std::string>{{"a", "1"}, {"b", "2"}});
+    CHECK(all_strings(third) == all_strings(first));
+
+    // And one that has nothing too much continues.
+    CHECK(ask(third, {"REPLICAOF", "NO", "ONE"}) == "OK");
+    CHECK(ask(third, {"SET", "c", "3"}) == "OK");
+    const std::string copies = info(third, "sync_full");
+    follow(second, third);
+    in_step(second, third);
+    CHECK(info(third, "sync_full") == copies);
+    CHECK(ask(second, {"GET", "c"}) == "\"3\"");
+  }
+
+  TEST_CASE("WAIT, WAITAOF, WAITLSN, min-replicas-to-write and min-sync-replicas keep their words") {
+    ServerProcess primary(options()), replica(options());
+    Client writer = Client::over_tcp(primary);
+    CHECK(to_text(writer.command({"SET", "a", "1"})) == "OK");
+    CHECK(to_text(writer.command({"WAIT", "1", "50"})) == "0");
+    writer.command({"CONFIG", "SET", "min-replicas-to-write", "1"});
+    CHECK(to_text(writer.command({"SET", "a", "2"})) ==
+          "(error) NOREPLICAS Not enough good replicas to write.");
+    follow(replica, primary);
+    in_step(replica, primary);
+    until("a good replica", [&] { return to_text(writer.command({"SET", "a", "2"})) == "OK"; });
+    CHECK(to_text(writer.command({"WAIT", "1", "0"})) == "1");
+    CHECK(to_text(writer.command({"WAITAOF", "1", "1", "0"})) == "[1, 1]");
+    const std::string lsn = to_text(writer.command({"WAITLSN"}));
+    CHECK(std::stoull(ask(replica, {"WAITLSN", lsn, "0"})) >= std::stoull(lsn));
+    CHECK(std::stoull(ask(replica, {"WAITLSN", "99999999", "30"})) < 99999999);
+
+    writer.command({"CONFIG", "SET", "min-sync-replicas", "1"});
+    for (int i = 0; i < 20; ++i) {
+      CHECK(to_text(writer.command({"SET", "a", std::to_string(i)})) == "OK");
+      CHECK(ask(replica, {"GET", "a"}) == "\"" + std::to_string(i) + "\"");
+    }
+    writer.command({"CONFIG", "SET", "sync-replica-timeout", "300"});
+    replica.kill();
+    // Unanswered: nobody can say whether it counts. Or refused, once the replica is known to be gone.
+    try {
+      const Reply reply = writer.command({"SET", "a", "late"});
+      CHECK(reply.text.starts_with("NOREPLICAS"));
+    } catch (const std::runtime_error&) {
+      CHECK(primary.running());
+    }
+  }
+
+  TEST_CASE("FAILOVER hands the role over, and loses nothing") {
+    ServerProcess first(options()), second(options());
+    Client writer = Client::over_tcp(first);
+    writer.command({"SET", "n", "0"});
+    CHECK(to_text(writer.command({"FAILOVER"})) == "(error) ERR FAILOVER requires connected replicas.");
+    follow(second, first);
+    in_step(second, first);
+    for (int i = 0; i < 50; ++i) writer.command({"INCR", "n"});
+    CHECK(to_text(writer.command({"FAILOVER"})) == "OK");
+    until("the roles have changed",
+          [&] { return info(first, "role") == "slave" && info(second, "role") == "master"; });
+    in_step(first, second);
+    CHECK(ask(second, {"INCR", "n"}) == "51");
+    in_step(first, second);
+    CHECK(ask(first, {"GET", "n"}) == "\"51\"");
+    CHECK(info(second, "sync_full") == "0");
+    until("it says so", [&] { return info(first, "master_failover_state") == "no-failover"; });
+  }
+}
+
+namespace {
+
+// Writes to whoever is the primary and remembers what was answered.
+class Logger {
+ public:
+  explicit Logger(uint64_t seed) : random_(seed) {}
+  void write(ServerProcess& primary, int at_least) {
+    try {
+      Client client = Client::over_tcp(primary);
+      for (int i = 0; i < at_least + static_cast<int>(random_() % 200); ++i) {
+        const std::string key = "key" + std::to_string(random_() % 500);
+        const std::string value = std::to_string(++count_) + std::string(random_() % 300, 'x');
+        sent_[key] = value;
+        if (to_text(client.command({"SET", key, value})) == "OK") {
+          answered_[key] = value;
+          ++answers;
+        }
+      }
+    } catch (const std::runtime_error&) {
+    }
+  }
+  // Of each key the last answered value, or the one sent after it and not answered.
+  void check(ServerProcess& primary) {
+    const auto found = all_strings(primary);
+    for (const auto& [key, value] : answered_) {
+      CAPTURE(key);
+      REQUIRE(found.contains(key));
+      const std::string& seen = found.at(key);
+      CHECK((seen == value || seen == sent_[key]));
+    }
+    for (const auto& [key, value] : found) answered_[key] = sent_[key] = value;
+  }
+  int answers = 0;
+
+ private:
+  std::mt19937_64 random_;
+  uint64_t count_ = 0;
+  std::map<std::string, std::string> sent_, answered_;
+};
+
+void kill_rounds(int rounds, uint64_t seed) {
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  std::vector<std::unique_ptr<ServerProcess>> servers;
+  for (int i = 0; i < 3; ++i)
+    servers.push_back(
+        std::make_unique<ServerProcess>(options({"--min-sync-replicas", "1", "--memtable-size", "1mb"})));
+  size_t primary = 0;
+  for (size_t i = 1; i < 3; ++i) follow(*servers[i], *servers[0]);
+  for (size_t i = 1; i < 3; ++i) in_step(*servers[i], *servers[0]);
+  Logger logger(seed);
+  for (int round = 0; round < rounds; ++round) {
+    CAPTURE(round);
+    ServerProcess& old = *servers[primary];
+    std::thread writer([&] { logger.write(old, 20000); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(200 + random() % 300));
+    old.kill();
+    writer.join();
+    // As Sentinel does: the one that has come furthest.
+    size_t best = (primary + 1) % 3, other = (primary + 2) % 3;
+    if (std::stoull(info(*servers[other], "slave_repl_offset")) >
+        std::stoull(info(*servers[best], "slave_repl_offset")))
+      std::swap(best, other);
+    REQUIRE(ask(*servers[best], {"REPLICAOF", "NO", "ONE"}) == "OK");
+    follow(*servers[other], *servers[best]);
+    // The old one comes back as what it was, and is told.
+    old.start();
+    follow(old, *servers[best]);
+    in_step(old, *servers[best]);
+    in_step(*servers[other], *servers[best]);
+    primary = best;
+    logger.check(*servers[primary]);
+    CHECK(all_strings(old) == all_strings(*servers[primary]));
+    CHECK(all_strings(*servers[other]) == all_strings(*servers[primary]));
+  }
+  CHECK(logger.answers > rounds * 10);
+  MESSAGE(logger.answers, " writes answered in ", rounds, " rounds");
+}
+
+}  // namespace
+
+TEST_SUITE("blackbox/replication") {
+  TEST_CASE("kill -9 of the primary under a writer with min-sync-replicas 1 loses nothing answered") {
+    kill_rounds(2, 1);
+  }
+}
+
+TEST_SUITE("slow/blackbox/replication") {
+  TEST_CASE("many rounds of it") {
+    for (uint64_t seed = 2; seed < 6; ++seed) kill_rounds(15, seed);
+  }
+}
