@@ -92,6 +92,8 @@ void bind_script_commands(CommandTable& table);           // EVAL, EVALSHA, SCRI
 void bind_function_commands(CommandTable& table);         // FUNCTION, FCALL
 void bind_dump_commands(CommandTable& table);             // DUMP, RESTORE
 void bind_replication_commands(CommandTable& table);      // REPLICAOF, ROLE, WAIT, FAILOVER …
+void bind_dump_commands(CommandTable& table);         // DUMP, RESTORE
+void bind_migrate_commands(CommandTable& table);      // MIGRATE
 
 inline void bind_all(CommandTable& table) {
   bind_string_commands(table);
@@ -142,6 +144,7 @@ inline void bind_all(CommandTable& table) {
   bind_script_commands(table);
   bind_function_commands(table);
   bind_replication_commands(table);
+  bind_migrate_commands(table);
 }
 
 }  // namespace server

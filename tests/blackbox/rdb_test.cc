@@ -233,3 +233,44 @@ TEST_SUITE("blackbox/rdb") {
     CHECK(import("something else").find("does not begin as an RDB file") != std::string::npos);
   }
 }
+
+TEST_SUITE("blackbox/migrate") {
+  TEST_CASE("MIGRATE moves, copies and replaces, and says what the other server says") {
+    const ServerProcess from, to;
+    Client client = Client::over_tcp(from), other = Client::over_tcp(to);
+    const std::string port = std::to_string(to.port());
+    const auto migrate = [&](Command rest, const std::string& key = "") {
+      Command command = {"MIGRATE", "127.0.0.1", port, key, "0", "2000"};
+      command.insert(command.end(), rest.begin(), rest.end());
+      return to_text(client.command(command));
+    };
+    for (int i = 0; i < 3000; ++i) client.command({"RPUSH", "list", std::to_string(i)});
+    client.command({"SET", "a", "1", "PX", "100000"});
+    client.command({"HSET", "h", "f", "v"});
+    CHECK(migrate({}, "absent") == "NOKEY");
+    CHECK(migrate({"COPY"}, "a") == "OK");
+    CHECK(to_text(client.command({"GET", "a"})) == "\"1\"");
+    CHECK(other.command({"PTTL", "a"}).integer > 90'000);
+    CHECK(migrate({}, "a") ==
+          "(error) ERR Target instance replied with error: BUSYKEY Target key name already exists.");
+    CHECK(to_text(client.command({"GET", "a"})) == "\"1\"");
+    CHECK(migrate({"REPLACE", "KEYS", "a", "absent", "list", "h"}) == "OK");
+    CHECK(to_text(client.command({"DBSIZE"})) == "0");
+    CHECK(other.command({"LLEN", "list"}).integer == 3000);
+    CHECK(to_text(other.command({"HGETALL", "h"})) == "[\"f\", \"v\"]");
+    // Of several, what was taken goes and what was refused stays.
+    client.command({"MSET", "new", "1", "a", "2"});
+    CHECK(migrate({"KEYS", "new", "a"}).find("BUSYKEY") != std::string::npos);
+    CHECK(to_text(client.command({"KEYS", "*"})) == "[\"a\"]");
+
+    CHECK(migrate({"AUTH"}, "a") == "(error) ERR syntax error");
+    CHECK(migrate({"KEYS", "a"}, "a").find("must be set to the empty string") != std::string::npos);
+    CHECK(migrate({"AUTH", "secret"}, "a").starts_with("(error) ERR Target instance replied with error: "));
+    CHECK(to_text(client.command({"MIGRATE", "127.0.0.1", "1", "a", "0", "500"})) ==
+          "(error) IOERR error or timeout connecting to the client");
+    // Over itself it would be deleted after it was restored.
+    CHECK(to_text(client.command({"MIGRATE", "127.0.0.1", std::to_string(from.port()), "a", "0", "500",
+                                  "REPLACE"})) == "(error) ERR the target instance is this server");
+    CHECK(to_text(client.command({"GET", "a"})) == "\"2\"");
+  }
+}
