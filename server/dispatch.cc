@@ -216,7 +216,8 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
       return true;
     }
   }
-  std::string_view error = authorize(server_, client, command, args);
+  std::string_view error =
+      authorize(server_, client, command, args, client.transaction ? Place::kQueued : Place::kTopLevel);
   if (error.empty() && client.transaction && (command.flags & cmd::kNoMulti)) [[unlikely]]
     error = "ERR Command not allowed inside a transaction";
   if (error.empty()) error = server_.replication().refusal(command.flags);

@@ -4,6 +4,7 @@
 
 #include "server/acl/acl.h"
 #include "server/acl/file.h"
+#include "server/acl/subscribers.h"
 #include "server/authorize.h"
 #include "server/bindings.h"
 #include "server/command.h"
@@ -30,6 +31,8 @@ void acl_setuser(CommandContext& c) {
   if (has_blanks(name)) return c.reply.error("ERR Usernames can't contain spaces or null characters");
   const auto draft = users(c).drafted(c.server.acl().ground(), name, c.args.subspan(3));
   if (!draft.ok()) return c.reply.error("ERR " + draft.status().message());
+  if (const AclUser* known = users(c).find(name))
+    close_unlawful_subscribers(c.server, *known, draft.value(), c.client);
   users(c).adopt(draft.value());
   c.reply.ok();
 }

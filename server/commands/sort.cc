@@ -14,9 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "server/authorize.h"
 #include "server/bindings.h"
 #include "server/commands/string_support.h"
 #include "server/errors.h"
+#include "server/server.h"
 #include "server/types/hash.h"
 #include "server/types/list.h"
 #include "server/types/set.h"
@@ -81,6 +83,14 @@ struct Options {
   std::optional<std::string_view> store;
 };
 
+// Keys that a pattern makes up are in no rule's sight: only who may read all of them may do that. A worker
+// runs only what has been asked already.
+bool may_look_anywhere(CommandContext& c, const char* option) {
+  if (c.view.on_worker() || may_read_every_key(c.client, *c.server.table().find(c.args), c.args)) return true;
+  c.reply.error(std::string("ERR ") + option + " option of SORT denied due to insufficient ACL permissions.");
+  return false;
+}
+
 bool parse_options(CommandContext& c, bool may_store, Options* options) {
   const auto args = c.args;
   for (size_t i = 2; i < args.size(); ++i) {
@@ -103,8 +113,13 @@ bool parse_options(CommandContext& c, bool may_store, Options* options) {
     } else if (equals_ignoring_case(args[i], "by") && rest >= 1) {
       options->by.emplace(args[++i]);
       // As in Redis: once not sorted, a later BY does not bring it back.
-      if (args[i].find('*') == std::string_view::npos) options->sorted = false;
+      if (args[i].find('*') == std::string_view::npos) {
+        options->sorted = false;
+      } else if (!may_look_anywhere(c, "BY")) {
+        return false;
+      }
     } else if (equals_ignoring_case(args[i], "get") && rest >= 1) {
+      if (!may_look_anywhere(c, "GET")) return false;
       options->gets.emplace_back(args[++i]);
     } else {
       return c.reply.error(kSyntaxError), false;

@@ -63,6 +63,31 @@ TEST_SUITE("server/acl") {
     CHECK(h.call(*other, {"get", "a"}) == "nil");
   }
 
+  TEST_CASE("who listens to what it may not hear any more is closed, others stay") {
+    Harness h(7);
+    const auto admin = h.connect(), exact = h.connect(), pattern = h.connect(), shard = h.connect(),
+               other = h.connect();
+    CHECK(h.call(*admin, {"acl", "setuser", "bob", "on", "nopass", "+@all", "&a*", "&b"}) == "OK");
+    for (Peer* peer : {exact.get(), pattern.get(), shard.get(), other.get()}) {
+      CHECK(h.call(*peer, {"auth", "bob", "x"}) == "OK");
+    }
+    h.call(*exact, {"subscribe", "a1"});
+    h.call(*pattern, {"psubscribe", "a*"});
+    h.call(*shard, {"ssubscribe", "b"});
+    CHECK(h.call(*other, {"subscribe", "c"}).find("NOPERM") != std::string::npos);
+    CHECK(h.call(*other, {"psubscribe", "a"}).find("NOPERM") !=
+          std::string::npos);  // Patterns by their very text.
+    CHECK(h.call(*admin, {"acl", "setuser", "bob", "&c"}) == "OK");
+    CHECK(h.call(*admin, {"acl", "setuser", "bob", "resetchannels", "&a1", "&b"}) == "OK");
+    CHECK(has_ended(h, *pattern));
+    CHECK_FALSE(has_ended(h, *exact));
+    CHECK_FALSE(has_ended(h, *shard));
+    CHECK(h.call(*admin, {"acl", "setuser", "bob", "resetchannels"}) == "OK");
+    CHECK(has_ended(h, *exact));
+    CHECK(has_ended(h, *shard));
+    CHECK_FALSE(has_ended(h, *other));
+  }
+
   TEST_CASE("requirepass is the default user's password, and empty again it asks for none") {
     Harness h(4, {"--requirepass", "sesame"});
     const auto peer = h.connect();
