@@ -1,5 +1,6 @@
 #include "server/client_info.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 
@@ -35,6 +36,10 @@ void append_number(std::string* out, const char* name, uint64_t value) {
   std::snprintf(text, sizeof(text), " %s=%" PRIu64, name, value);
   *out += text;
 }
+
+// Redis's fixed buffer and its list of what does not fit are one chain of chunks here; the first chunk stands
+// for the buffer.
+constexpr uint64_t kFirstChunkBytes = resp::OutputBuffer::kChunkBytes + 64;
 
 size_t digits(size_t n) { return std::to_string(n).size(); }
 
@@ -73,12 +78,12 @@ std::string client_line(const Client& client, int64_t now_ms) {
   append_number(&line, "qbuf-free", input_free);
   append_number(&line, "argv-mem", client.requests.memory_bytes());
   append_number(&line, "multi-mem", multi_bytes);
-  // Redis's fixed reply buffer and its reply list are one chain of chunks here.
-  append_number(&line, "rbs", client.output.memory_bytes());
-  append_number(&line, "rbp", client.output.memory_bytes());
+  const uint64_t first_chunk = std::min<uint64_t>(client.output.memory_bytes(), kFirstChunkBytes);
+  append_number(&line, "rbs", first_chunk);
+  append_number(&line, "rbp", first_chunk);
   append_number(&line, "obl", client.output.size());
   line += " oll=0";
-  append_number(&line, "omem", client.output.memory_bytes());
+  append_number(&line, "omem", client.output.memory_bytes() - first_chunk);
   append_number(&line, "tot-mem",
                 sizeof(Client) + client.input.capacity_bytes() + client.requests.memory_bytes() +
                     client.output.memory_bytes() + client.parser.memory_bytes() + multi_bytes);

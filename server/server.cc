@@ -122,11 +122,10 @@ engine::Status Server::start() {
   if (auto status = databases_.open(engine_, static_cast<uint32_t>(settings().databases), follower);
       !status.ok())
     return status;
-  if (auto status = acl_->start(env_.files); !status.ok()) return status;
-  if (auto status = scripting_->functions.open(); !status.ok()) return status;
   engine_.on_progress([this] { progressed_ = true; });
   on_expired_met = [this](const std::vector<View::Expired>& keys) {
-    if (replication_->may_write()) expiry_cron_.met(keys);
+    // What is paused changes nothing.
+    if (pause.until_ms == 0 && replication_->may_write()) expiry_cron_.met(keys);
   };
   if (auto status = scripting_->functions.open(); !status.ok()) return status;
   frame_ = engine_.end();
@@ -145,6 +144,8 @@ engine::Status Server::start() {
   uv_timer_init(loop_, &block_timer_);
   block_timer_.data = this;
   watch_settings();
+  // Not before the loop has what stop() needs to come to an end.
+  if (auto status = acl_->start(env_.files); !status.ok()) return status;
   if (auto status = replication_->start(log_was_closed); !status.ok()) return status;
   return listeners_.open(settings());
 }
@@ -442,7 +443,7 @@ void Server::cron() {
   engine_.tick();
   replication_->cron();
   if (replication_->out_of_patience()) progressed_ = true;
-  expiry_cron_.tick(active_expire && replication_->may_write());
+  expiry_cron_.tick(active_expire && pause.until_ms == 0 && replication_->may_write());
   const int64_t now_ms = wall_ms();
   const uint64_t now_us = env_.clock.monotonic_us();
   if (pause.until_ms != 0 && now_ms >= pause.until_ms) end_pause();
