@@ -94,6 +94,13 @@ void bind_dump_commands(CommandTable& table);             // DUMP, RESTORE
 void bind_replication_commands(CommandTable& table);      // REPLICAOF, ROLE, WAIT, FAILOVER …
 void bind_dump_commands(CommandTable& table);         // DUMP, RESTORE
 void bind_migrate_commands(CommandTable& table);      // MIGRATE
+void bind_stream_commands(CommandTable& table);        // XADD, XTRIM, XRANGE …
+void bind_stream_read_commands(CommandTable& table);   // XREAD, XREADGROUP
+void bind_stream_group_commands(CommandTable& table);  // XGROUP, XACK
+void bind_stream_claim_commands(CommandTable& table);  // XPENDING, XCLAIM, XAUTOCLAIM
+void bind_stream_info_commands(CommandTable& table);   // XINFO
+void bind_dump_commands(CommandTable& table);          // DUMP, RESTORE
+void bind_replication_commands(CommandTable& table);   // REPLICAOF, ROLE, WAIT, FAILOVER …
 
 inline void bind_all(CommandTable& table) {
   bind_string_commands(table);
