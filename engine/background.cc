@@ -304,6 +304,7 @@ void EngineImpl::start_install() {
   forgotten_counts_.clear();
   change.edit.next_table = next_table_.load();
   change.edit.next_object = next_object_;
+  change.edit.properties[kDeadThrough] = hex(dead_through_);
   change.edit.dead_objects = dead_.serialize(change.edit.flushed.value_or(flushed_));
 
   struct Outcome {

@@ -164,6 +164,8 @@ class Engine {
   // The log from `from` on, pinned. Null: it does not reach back so far, or has not come so far.
   virtual std::unique_ptr<LogReader> read_log(Lsn from) = 0;
   virtual Lsn log_begin() const = 0;
+  // The lowest LSN to which the store can be taken back by order_cut() and reopen() (engine/log_cut.h).
+  virtual Lsn cut_floor() const = 0;
   virtual void keep_log(uint64_t bytes) = 0;
   // Pins the tables of the present version and the log from them on. `done` is called on the reactor.
   virtual void checkpoint(std::function<void(Result<std::shared_ptr<const Checkpoint>>)> done) = 0;

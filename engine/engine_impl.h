@@ -11,6 +11,7 @@
 // results back.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <map>
@@ -34,6 +35,8 @@
 #include "engine/version.h"
 
 namespace engine {
+
+std::string hex(uint64_t value);  // Sixteen digits.
 
 // A memtable with what the engine knows of it.
 struct MemtableState {
@@ -72,6 +75,7 @@ class EngineImpl final : public Engine {
   Admission foreign_admission(uint64_t record_bytes) override;
   std::unique_ptr<LogReader> read_log(Lsn from) override;
   Lsn log_begin() const override { return log_->oldest(); }
+  Lsn cut_floor() const override { return std::max(flushed_, dead_through_); }
   void keep_log(uint64_t bytes) override;
   void checkpoint(std::function<void(Result<std::shared_ptr<const Checkpoint>>)> done) override;
   std::vector<CheckpointFile> tables() const override;
@@ -193,6 +197,7 @@ class EngineImpl final : public Engine {
   };
   std::map<ObjectId, DeadSince> dead_since_;
   Lsn flushed_ = 0;
+  Lsn dead_through_ = 0;  // The last record by which an object died or moved; the manifest may know of it.
   std::atomic<uint64_t> next_table_{1};
   ObjectId next_object_ = 1;
   std::weak_ptr<const Snapshot> last_snapshot_;
@@ -251,6 +256,8 @@ class EngineImpl final : public Engine {
   uint64_t flushes_ = 0, compactions_ = 0, trivial_moves_ = 0, drops_ = 0, stalls_ = 0;
 };
 
+inline constexpr const char* kDeadThrough =
+    "dead-through";  // A property of the store: dead_through_, in hex.
 inline constexpr size_t kFrozenMax = 2;
 inline constexpr uint8_t kHomes = 8;  // Active, frozen and retiring memtables at once, at most.
 

@@ -1,9 +1,12 @@
 // Recovery: lock, manifest, tables, log; and the end.
 #include <charconv>
+#include <cstdio>
+#include <cstdlib>
 
 #include "engine/engine_impl.h"
 #include "engine/file_names.h"
 #include "engine/incoming.h"
+#include "engine/log_cut.h"
 
 namespace engine {
 
@@ -18,13 +21,13 @@ std::string parent_of(const std::string& directory) {
   return slash == 0 ? "/" : directory.substr(0, slash);
 }
 
+}  // namespace
+
 std::string hex(uint64_t value) {
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
   return text;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::open(Env& env, const EngineOptions& options, const Schema& schema,
                                              LogRecovery* recovery) {
@@ -60,6 +63,7 @@ Status EngineImpl::recover(LogRecovery* recovery) {
   if (Status s = install_incoming(env_.files, options_.directory); !s.ok()) return s;
 
   VersionEdit initial;
+  initial.properties[kDeadThrough] = hex(0);
   initial.properties[kHashSeed] = hex(env_.entropy.next());
   initial.properties[kStoreId] = hex(env_.entropy.next()) + hex(env_.entropy.next());
   auto manifest = Manifest::open(env_.files, options_.directory, initial);
@@ -81,6 +85,18 @@ Status EngineImpl::recover(LogRecovery* recovery) {
   if (Status s = open_tables(); !s.ok()) return s;
   if (Status s = sweep_orphans(); !s.ok()) return s;
 
+  if (const auto through = state.properties.find(kDeadThrough); through != state.properties.end())
+    dead_through_ = std::strtoull(through->second.c_str(), nullptr, 16);
+  const bool knows_floor = state.properties.contains(kDeadThrough);
+  auto cut = ordered_cut(env_.files, options_.directory);
+  if (!cut.ok()) return cut.status();
+  if (*cut) {
+    if (knows_floor && **cut >= cut_floor()) {
+      if (Status s = cut_log(env_, options_.directory, **cut); !s.ok()) return s;
+    }
+    if (Status s = forget_cut(env_.files, options_.directory); !s.ok()) return s;
+  }
+
   LogOptions log_options;
   log_options.directory = options_.directory;
   log_options.segment_bytes = options_.log_segment_bytes;
@@ -91,6 +107,7 @@ Status EngineImpl::recover(LogRecovery* recovery) {
       recovery);
   if (!log.ok()) return log.status();
   log_ = std::move(log).value();
+  if (!knows_floor) dead_through_ = log_->end();  // The store is older than the property.
   log_->release(flushed_);
   log_->on_progress([this] {
     if (log_->preparation().code() == Code::kNoSpace) enter_full(log_->preparation());

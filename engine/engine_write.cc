@@ -58,6 +58,7 @@ void EngineImpl::apply_operations(BatchReader& operations, Batch* batch, Lsn lsn
     switch (operations.op()) {
       case Batch::Op::kMoved:
         dead_.moved(operations.id(), operations.generation(), lsn);
+        dead_through_ = std::max(dead_through_, lsn);
         next_object_ = std::max(next_object_, operations.id() + 1);
         continue;
       case Batch::Op::kPut:
@@ -118,6 +119,7 @@ void EngineImpl::count_by(ObjectId owner, int64_t delta) {
 }
 
 void EngineImpl::kill(Reference reference, Lsn lsn) {
+  if (reference.id != kNoObject) dead_through_ = std::max(dead_through_, lsn);
   if (!dead_.kill(reference, lsn)) return;
   if (counts_.erase(reference.id) != 0) forgotten_counts_.push_back(reference.id);
 }

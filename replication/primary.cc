@@ -79,6 +79,11 @@ void PrimarySession::on_hello(std::string_view payload) {
     ack_ = {hello_.lsn, 0, true};
     peer_.send(encode(Continue{kVersionMax, history_, hello_.lsn}));
     pump();
+  } else if (common && *common < hello_.lsn && *common >= hello_.cut_floor &&
+             *common >= engine_.log_begin() && *common <= engine_.written()) {
+    peer_.send(encode(Diverged{kVersionMax, *common}));
+    return close(Code::kInvalid, "the replica goes back to LSN " + std::to_string(*common) +
+                                     ", where its history and this one part");
   } else {
     offer(common);
   }

@@ -1,6 +1,7 @@
 // replication/primary.h: the primary's side of one replica's connection.
 //
 //     kHello ─▶ answered ─┬─▶ streaming: records from its LSN on
+//                         ├─▶ (what it wrote beyond this history it can give up: it is told, and comes again)
 //                         └─▶ offering (a checkpoint is made) ─▶ offered ─▶ kWanted: sending tables ─▶
 //                         streaming
 //

@@ -41,7 +41,7 @@ std::string encode(const Hello& m) {
   FieldWriter out;
   out.number(m.version_min).number(m.version_max);  // The same in all versions up to here.
   put_history(out, m.history);
-  out.number(m.lsn).text(m.run_id).text(m.announce_ip).number(m.port).number(m.take_over);
+  out.number(m.lsn).number(m.cut_floor).text(m.run_id).text(m.announce_ip).number(m.port).number(m.take_over);
   return seal(MessageType::kHello, out.take());
 }
 bool decode(std::string_view payload, Hello* m) {
@@ -52,6 +52,7 @@ bool decode(std::string_view payload, Hello* m) {
   if (m->version_min > kVersionMax || m->version_max < kVersionMin) return true;  // To be refused; no more.
   if (!get_history(in, &m->history)) return false;
   m->lsn = in.number();
+  m->cut_floor = in.number();
   m->run_id = in.text();
   m->announce_ip = in.text();
   m->port = in.number();
@@ -83,6 +84,18 @@ bool decode(std::string_view payload, Continue* m) {
   m->version = in.number();
   if (!get_history(in, &m->history)) return false;
   m->from = in.number();
+  return whole(in);
+}
+
+std::string encode(const Diverged& m) {
+  FieldWriter out;
+  out.number(m.version).number(m.common);
+  return seal(MessageType::kDiverged, out.take());
+}
+bool decode(std::string_view payload, Diverged* m) {
+  FieldReader in(payload);
+  m->version = in.number();
+  m->common = in.number();
   return whole(in);
 }
 
@@ -197,7 +210,7 @@ MessageReader::Outcome MessageReader::next() {
   std::memcpy(&checksum, header, sizeof checksum);
   std::memcpy(&length, header + 8, sizeof length);
   const auto type = static_cast<uint8_t>(header[12]);
-  if (type < 1 || type > static_cast<uint8_t>(MessageType::kAck)) return Outcome::kDamaged;
+  if (type < 1 || type > static_cast<uint8_t>(MessageType::kDiverged)) return Outcome::kDamaged;
   if (buffered() - kMessageHeaderBytes < length) return Outcome::kNeedMore;
   if (XXH3_64bits(header + 8, kMessageHeaderBytes - 8 + length) != checksum) return Outcome::kDamaged;
   type_ = static_cast<MessageType>(type);

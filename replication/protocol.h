@@ -14,7 +14,8 @@
 //     kHello      versions, history, LSN, address    ─▶
 //                                                    ◀─   kRefused     why not; the connection ends
 //                                                    ◀─   kContinue    version: records follow from that LSN
-//                                                    ◀─   kCheckpoint  version: a store's state; first
+//                                                    ◀─   kDiverged    version: go back to that LSN, and come
+//                                                    again ◀─   kCheckpoint  version: a store's state; first
 //     kWanted     numbers of the tables it needs     ─▶
 //                                                    ◀─   kFile        table by table, each in order; then
 //                                                    ◀─   kRecords     first LSN, end, records as in a frame
@@ -55,12 +56,14 @@ enum class MessageType : uint8_t {
   kHeartbeat = 8,
   kMessage = 9,
   kAck = 10,
+  kDiverged = 11,
 };
 
 struct Hello {
   uint64_t version_min = kVersionMin, version_max = kVersionMax;
   History history;
   Lsn lsn = 0;
+  Lsn cut_floor = 0;  // Engine::cut_floor().
   std::string run_id;
   std::string announce_ip;  // Empty: as the connection has it.
   uint64_t port = 0;
@@ -74,6 +77,11 @@ struct Continue {
   uint64_t version = 0;
   History history;
   Lsn from = 0;
+};
+// What the replica wrote from `common` on is not of the primary's history, and can be given up.
+struct Diverged {
+  uint64_t version = 0;
+  Lsn common = 0;
 };
 struct CheckpointOffer {
   uint64_t version = 0;
@@ -105,6 +113,7 @@ struct Ack {
 std::string encode(const Hello& message);
 std::string encode(const Refused& message);
 std::string encode(const Continue& message);
+std::string encode(const Diverged& message);
 std::string encode(const CheckpointOffer& message);
 std::string encode(const Wanted& message);
 std::string encode(const FilePart& message);
@@ -117,6 +126,7 @@ std::string encode(const Ack& message);
 bool decode(std::string_view payload, Hello* message);
 bool decode(std::string_view payload, Refused* message);
 bool decode(std::string_view payload, Continue* message);
+bool decode(std::string_view payload, Diverged* message);
 bool decode(std::string_view payload, CheckpointOffer* message);
 bool decode(std::string_view payload, Wanted* message);
 bool decode(std::string_view payload, FilePart* message);

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "engine/log_cut.h"
 #include "engine/log_format.h"
 #include "engine/segment_writer.h"
 
@@ -28,6 +29,7 @@ struct Replica::Tail {
   std::shared_ptr<engine::SegmentWriter> file;
   Lsn begin = 0, end = 0;
   std::string path;
+  std::function<void()> then;
 };
 
 Replica::Replica(engine::Env& env, engine::Engine& engine, const History& history,
@@ -68,6 +70,7 @@ void Replica::connected() {
   Hello hello;
   hello.history = history_;
   hello.lsn = engine_.written();
+  hello.cut_floor = engine_.cut_floor();
   hello.run_id = options_.run_id;
   hello.announce_ip = options_.announce_ip;
   hello.port = options_.port;
@@ -89,6 +92,11 @@ void Replica::disconnected(const std::string& why) {
 void Replica::fail(const std::string& why) {
   host_.disconnect();
   disconnected(why);
+}
+
+void Replica::give_up(const std::string& why) {
+  if (state_ == State::kInstalling) state_ = State::kCheckpoint;
+  fail(why);
 }
 
 // Drops all that belongs to the connection, and tries again later.
@@ -190,6 +198,13 @@ bool Replica::handle(MessageType type, std::string_view payload) {
       on_continue(answer);
       return true;
     }
+    case MessageType::kDiverged: {
+      Diverged answer;
+      if (state_ != State::kGreeting || !decode(payload, &answer) || answer.common >= engine_.written())
+        return false;
+      on_diverged(answer.common);
+      return true;
+    }
     case MessageType::kCheckpoint: {
       CheckpointOffer offer;
       if (state_ != State::kGreeting || !decode(payload, &offer) || offer.version < kVersionMin ||
@@ -245,6 +260,27 @@ void Replica::on_continue(const Continue& answer) {
   ack(true);
 }
 
+// The connection will end meanwhile, which does not matter.
+void Replica::on_diverged(Lsn common) {
+  state_ = State::kInstalling;
+  save_tail(common, [this, common] { go_back(common); });
+}
+
+void Replica::go_back(Lsn common) {
+  on_worker([&files = env_.files, directory = engine_.directory(),
+             common] { return engine::order_cut(files, directory, common); },
+            [this] {
+              host_.reopen([this](const Status& status) {
+                if (!status.ok()) return;  // As in install().
+                ++cuts_;
+                host_.say("back at LSN " + std::to_string(engine_.end()));
+                state_ = State::kCheckpoint;
+                fail("to ask anew");
+                retry_at_us_ = 0;
+              });
+            });
+}
+
 // Applies what there is room for; false: there is none left, or the stream was no good.
 bool Replica::apply_some() {
   for (;;) {
@@ -284,8 +320,7 @@ void Replica::on_worker(std::function<Status()> work, std::function<void()> then
         if (generation != replica->generation_ && replica->state_ != State::kInstalling) return;
         replica->busy_ = false;
         if (!status->ok()) {
-          if (replica->state_ == State::kInstalling) replica->state_ = State::kCheckpoint;
-          return replica->fail(status->message());
+          return replica->give_up(status->message());
         }
         then();
       });
@@ -297,23 +332,23 @@ void Replica::on_checkpoint(CheckpointOffer offer) {
   sync_total_ = sync_left_ = 0;
   host_.say("the primary sends a checkpoint, from LSN " + std::to_string(offer_.flushed));
   if (offer_.common && *offer_.common < engine_.written()) {
-    save_tail();
+    save_tail(*offer_.common, [this] { begin_incoming(); });
   } else {
     begin_incoming();
   }
 }
 
 // R2
-void Replica::save_tail() {
+void Replica::save_tail(Lsn common, std::function<void()> then) {
   auto tail = std::make_shared<Tail>();
-  tail->begin = std::max(*offer_.common, engine_.log_begin());
+  tail->then = std::move(then);
+  tail->begin = std::max(common, engine_.log_begin());
   tail->end = engine_.written();
   tail->path = engine_.directory() + "/dropped-" + hex(tail->begin) + "-" + hex(tail->end) + ".log";
-  host_.say("the primary's history does not have what was written here from LSN " +
-            std::to_string(*offer_.common) + " to " + std::to_string(tail->end) +
-            ": it is dropped, and kept in " + tail->path);
+  host_.say("the primary's history does not have what was written here from LSN " + std::to_string(common) +
+            " to " + std::to_string(tail->end) + ": it is dropped, and kept in " + tail->path);
   tail_reader_ = engine_.read_log(tail->begin);
-  if (!tail_reader_) return fail("the log cannot be read from where the primary's begins to differ");
+  if (!tail_reader_) return give_up("the log cannot be read from where the primary's begins to differ");
   on_worker(
       [tail, &files = env_.files, id = env_.entropy.next()]() -> Status {
         const std::string temporary = tail->path + ".tmp";
@@ -339,11 +374,11 @@ void Replica::save_more(std::shared_ptr<Tail> tail) {
           if (Status s = files.rename(tail->path + ".tmp", tail->path); !s.ok()) return s;
           return files.sync_directory(directory);
         },
-        [this] { begin_incoming(); });
+        [tail] { tail->then(); });
   }
   busy_ = true;
   tail_reader_->fetch(kTailBytes, [this, tail](Result<engine::LogChunk> read) {
-    if (!read.ok()) return fail(read.status().message());
+    if (!read.ok()) return give_up(read.status().message());
     on_worker([tail, chunk = std::move(read).value()] { return tail->file->append(chunk); },
               [this, tail] { save_more(tail); });
   });

@@ -4,8 +4,9 @@
 //     kOff ──────────▶ kWaiting ─▶ kConnecting ─▶ kGreeting ─────────▶ kStreaming
 //       ▲                ▲  │ back-off                │ kCheckpoint         ▲
 //       └── stop()       │  └─────────                ▼                     │ the engine is open again
-//                        │                        kCheckpoint ─▶ kInstalling┘
-//                        └── any connection that ends, any error, silence; twice as long a wait each time
+//                        │                        kCheckpoint ─▶ kInstalling┘ (kDiverged: kInstalling,
+//                        kWaiting) └── any connection that ends, any error, silence; twice as long a wait
+//                        each time
 //
 // It is fed bytes and gives bytes. Records are applied in the order of their LSNs, each whole; where the
 // engine has no room it stops taking input. A checkpoint is gathered beside the store that serves on
@@ -104,6 +105,7 @@ class Replica {
   uint64_t sync_bytes_left() const { return sync_left_; }
   uint64_t sync_bytes_read() const { return sync_total_ - sync_left_; }
   uint64_t full_copies() const { return full_copies_; }
+  uint64_t cuts() const { return cuts_; }  // How often it gave up a tail and continued.
   uint64_t continues() const { return continues_; }
   const std::string& refusal() const { return refusal_; }  // What the primary said when it last refused.
 
@@ -111,6 +113,8 @@ class Replica {
   void process();
   bool handle(MessageType type, std::string_view payload);
   void on_continue(const Continue& answer);
+  void on_diverged(Lsn common);
+  void go_back(Lsn common);
   void on_checkpoint(CheckpointOffer offer);
   void begin_incoming();
   void ask_for_tables();
@@ -121,12 +125,13 @@ class Replica {
   bool apply_some();
   void ack(bool now);
   void fail(const std::string& why);
+  void give_up(const std::string& why);  // The same, of an installation.
   void wait();
   // Runs `work` on a worker; nothing more is handled until `then` has been called with its outcome, or the
   // connection has ended.
   void on_worker(std::function<engine::Status()> work, std::function<void()> then);
   struct Tail;  // What is put aside before a checkpoint takes the store's place.
-  void save_tail();
+  void save_tail(Lsn common, std::function<void()> then);
   void save_more(std::shared_ptr<Tail> tail);
 
   engine::Env& env_;
@@ -155,7 +160,7 @@ class Replica {
   std::shared_ptr<const engine::Snapshot> keep_tables_;  // Those that need not come.
   std::unique_ptr<engine::LogReader> tail_reader_;
   uint64_t sync_total_ = 0, sync_left_ = 0;
-  uint64_t full_copies_ = 0, continues_ = 0;
+  uint64_t full_copies_ = 0, cuts_ = 0, continues_ = 0;
   std::string refusal_;
   const std::shared_ptr<Replica*> self_;
 };

@@ -113,6 +113,9 @@ class Store {
     return status;
   }
 
+  // Its reopen() failed: it can only be destroyed.
+  void reopen_failed() { stopped_ = true; }
+
   Engine& engine() { return *engine_; }
   SimWorld& world() { return *world_; }
   SimDisk& disk() { return *world_->disk; }

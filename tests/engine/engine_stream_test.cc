@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "engine/incoming.h"
+#include "engine/log_cut.h"
 #include "engine/log_format.h"
 #include "tests/engine/engine_player.h"
 
@@ -296,5 +297,66 @@ TEST_SUITE("engine/stream") {
     CHECK((*incoming)->write(file.number, *data).ok());
     CHECK((*incoming)->wanted().front().number != file.number);
     CHECK(!IncomingCheckpoint::begin(disk, 1, "/db", "nonsense", {}).ok());
+  }
+
+  TEST_CASE("a store is taken back to any LSN from its floor on, whenever the power is cut, and lives on") {
+    uint64_t cuts = 0;
+    for (uint64_t seed = 1; seed <= 60; ++seed) {
+      CAPTURE(seed);
+      EngineOptions options = stream_options(static_cast<SyncPolicy>(seed % 3));
+      if (seed % 4 != 0) options.memtable_bytes = 64 << 10;
+      auto store = std::make_unique<Store>(seed, options);
+      REQUIRE(store->open().ok());
+      std::map<Lsn, Model> at;
+      Player player(*store, {});
+      for (int i = 0; i < 120; ++i) {
+        play(*store, player, 1);
+        at[store->engine().end()] = player.model();
+        Store::drop_empty(&at[store->engine().end()]);
+      }
+      // One of the last places that are left.
+      auto place = at.lower_bound(store->engine().cut_floor());
+      if (place == at.end() || place->first == store->engine().end()) continue;
+      for (uint64_t n = store->roll(4); n > 0 && std::next(place) != at.end(); --n) ++place;
+      const Lsn lsn = place->first;
+      CAPTURE(lsn);
+      CAPTURE(store->engine().end());
+      store->engine().request_sync();
+      store->settle();
+      if (store->engine().cut_floor() > lsn) continue;
+      REQUIRE(order_cut(store->disk(), "/db", lsn).ok());
+      // The power may go while it is done, and then it is done anew.
+      store->disk().cut_power_at(store->disk().operations().size() + store->roll(60));
+      bool done = false;
+      store->engine().reopen([&](const Status& status) { done = status.ok(); });
+      store->world().executor.run_all();
+      if (store->disk().power_is_cut()) {
+        if (!done) store->reopen_failed();
+        auto disk = store->power_off();
+        store = std::make_unique<Store>(seed + 1000, options, disk->crash(seed));
+        const Status opened = store->open();
+        INFO(opened.message());
+        REQUIRE(opened.ok());
+      } else {
+        REQUIRE(done);
+        store->disk().no_faults();
+      }
+      ++cuts;
+      CHECK(store->engine().end() == lsn);
+      REQUIRE(settled_model(*store) == place->second);
+      Player heir(*store, place->second);
+      play(*store, heir, 40);
+      Model lived = heir.model();
+      Store::drop_empty(&lived);
+      REQUIRE(settled_model(*store) == lived);
+      for (int n = 0; n < kDatabases; ++n) {
+        uint64_t names = 0;
+        if (lived.databases.contains(n)) names = lived.databases.at(n).size();
+        store->settle();
+        if (store->engine().unsettled() == 0) CHECK(store->engine().count(store->database(n).id) == names);
+      }
+      CHECK(store->stop().ok());
+    }
+    CHECK(cuts > 15);
   }
 }

@@ -46,6 +46,7 @@ void Node::die() {
     if (open.primary == number) cluster_.close_link(id);
   full_copies += replica->full_copies();
   continues += replica->continues();
+  cuts += replica->cuts();
   replica.reset();
   world->disk->cut_power_at(0);
   if (!stopped_) {

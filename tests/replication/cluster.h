@@ -76,7 +76,7 @@ class Node final : public replication::ReplicaHost {
   std::map<uint64_t, Session> sessions;  // By link.
   uint64_t link = 0;                     // To the primary; 0: none.
   std::vector<std::string> said;
-  uint64_t full_copies = 0, continues = 0;  // Of earlier lives too.
+  uint64_t full_copies = 0, cuts = 0, continues = 0;  // Of earlier lives too.
   bool reopening = false;
 
  private:

@@ -44,7 +44,7 @@ class Simulation {
     heal();
   }
 
-  uint64_t full_copies = 0, continues = 0, acknowledged = 0, promotions = 0;
+  uint64_t full_copies = 0, cuts = 0, continues = 0, acknowledged = 0, promotions = 0;
 
   std::string said() const {
     std::string all;
@@ -257,6 +257,7 @@ class Simulation {
     for (auto& each : cluster_.nodes) {
       REQUIRE(each->history == primary()->history);
       check_node(*each);
+      cuts += each->cuts + each->replica->cuts();
       full_copies += each->full_copies + each->replica->full_copies();
       continues += each->continues + each->replica->continues();
     }
@@ -272,7 +273,7 @@ class Simulation {
 };
 
 struct Totals {
-  uint64_t full_copies = 0, continues = 0, acknowledged = 0, promotions = 0;
+  uint64_t full_copies = 0, cuts = 0, continues = 0, acknowledged = 0, promotions = 0;
   bool operator==(const Totals&) const = default;
 };
 
@@ -284,6 +285,7 @@ void simulate(uint64_t seed, int steps, Totals* totals) {
   // Each replica needs the store once; a link that fails is no reason to need it again.
   INFO(simulation.said());
   if (faults == Faults::kCuts) CHECK(simulation.full_copies == 2);
+  totals->cuts += simulation.cuts;
   totals->full_copies += simulation.full_copies;
   totals->continues += simulation.continues;
   totals->acknowledged += simulation.acknowledged;
@@ -299,10 +301,11 @@ TEST_SUITE("replication/simulation") {
     // It would show nothing if nothing had happened.
     CHECK(totals.full_copies > 60);
     CHECK(totals.continues > 100);
+    CHECK(totals.cuts > 5);
     CHECK(totals.acknowledged > 1000);
     CHECK(totals.promotions > 12);
-    MESSAGE("full copies ", totals.full_copies, ", continues ", totals.continues, ", acknowledged ",
-            totals.acknowledged, ", promotions ", totals.promotions);
+    MESSAGE("full copies ", totals.full_copies, ", tails cut ", totals.cuts, ", continues ", totals.continues,
+            ", acknowledged ", totals.acknowledged, ", promotions ", totals.promotions);
   }
 
   TEST_CASE("a seed repeats its run exactly") {
@@ -326,7 +329,7 @@ TEST_SUITE("slow/replication/simulation") {
     }
     Totals totals;
     for (uint64_t seed = first; seed <= last; ++seed) simulate(seed, 12000, &totals);
-    MESSAGE("full copies ", totals.full_copies, ", continues ", totals.continues, ", acknowledged ",
-            totals.acknowledged, ", promotions ", totals.promotions);
+    MESSAGE("full copies ", totals.full_copies, ", tails cut ", totals.cuts, ", continues ", totals.continues,
+            ", acknowledged ", totals.acknowledged, ", promotions ", totals.promotions);
   }
 }
