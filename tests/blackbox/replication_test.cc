@@ -162,6 +162,8 @@ TEST_SUITE("blackbox/replication") {
     CHECK(all_strings(first) == std::map<std::string, std::string>{{"a", "1"}, {"b", "2"}});
     CHECK(all_strings(third) == all_strings(first));
 
+    // Neither needed a copy: they went back to where the histories part.
+    CHECK(info(second, "sync_full") == "0");
     // And one that has nothing too much continues.
     CHECK(ask(third, {"REPLICAOF", "NO", "ONE"}) == "OK");
     CHECK(ask(third, {"SET", "c", "3"}) == "OK");
