@@ -220,6 +220,7 @@ void Server::hold_still(bool held) {
 engine::Status Server::store_exchanged() {
   const auto count = static_cast<uint32_t>(settings().databases);
   if (auto status = databases_.open(engine_, count, true); !status.ok()) return status;
+  if (auto status = scripting_->functions.open(); !status.ok()) return status;
   frame_ = engine_.end();
   commit_ = {engine_.written(), engine_.synced(), env_.clock.monotonic_us()};
   blocking_.databases_changed();

@@ -1,5 +1,6 @@
 // A primary and its replicas as processes: copies, cuts, kill -9, promotion, rejoining.
 #include <doctest/doctest.h>
+#include <signal.h>
 
 #include <chrono>
 #include <functional>
@@ -207,6 +208,51 @@ TEST_SUITE("blackbox/replication") {
     }
   }
 
+  TEST_CASE("functions, messages and expiry reach replicas") {
+    ServerProcess primary(options()), replica(options());
+    Client writer = Client::over_tcp(primary);
+    CHECK(to_text(writer.command({"FUNCTION", "LOAD",
+                                  "#!lua name=before\nredis.register_function{function_name='before', "
+                                  "callback=function() return 'yes' end, flags={'no-writes'}}"})) ==
+          "\"before\"");
+    follow(replica, primary);
+    in_step(replica, primary);
+    CHECK(ask(replica, {"FCALL_RO", "before", "0"}) == "\"yes\"");
+    writer.command({"FUNCTION", "LOAD",
+                    "#!lua name=after\nredis.register_function{function_name='after', "
+                    "callback=function() return 'too' end, flags={'no-writes'}}"});
+    in_step(replica, primary);
+    CHECK(ask(replica, {"FCALL_RO", "after", "0"}) == "\"too\"");
+    CHECK(ask(replica, {"EVAL", "return redis.call('set', 'a', 'b')", "0"}).find("READONLY") !=
+          std::string::npos);
+
+    Client listener = Client::over_tcp(replica);
+    CHECK(to_text(listener.command({"SUBSCRIBE", "channel"})) == "[\"subscribe\", \"channel\", 1]");
+    writer.command({"PUBLISH", "channel", "word"});
+    CHECK(to_text(listener.read()) == "[\"message\", \"channel\", \"word\"]");
+
+    // It expires for readers of both at once, and is reclaimed by the primary alone.
+    writer.command({"SET", "short", "lived", "PX", "50"});
+    until("it is gone here and there", [&] {
+      return ask(primary, {"DBSIZE"}) == "0" && ask(replica, {"DBSIZE"}) == "0" &&
+             ask(replica, {"GET", "short"}) == "nil";
+    });
+    in_step(replica, primary);
+
+    // What a watcher and a waiting reader on the replica care for.
+    Client watcher = Client::over_tcp(replica);
+    watcher.command({"WATCH", "watched"});
+    Client reader = Client::over_tcp(replica);
+    reader.send({"XREAD", "BLOCK", "0", "STREAMS", "stream", "0"});
+    until("it waits", [&] { return info(replica, "blocked_clients") == "1"; });
+    writer.command({"SET", "watched", "1"});
+    writer.command({"XADD", "stream", "1-1", "f", "v"});
+    CHECK(to_text(reader.read()) == "[[\"stream\", [[\"1-1\", [\"f\", \"v\"]]]]]");
+    watcher.command({"MULTI"});
+    watcher.command({"GET", "watched"});
+    CHECK(to_text(watcher.command({"EXEC"})) == "nil");
+  }
+
   TEST_CASE("FAILOVER hands the role over, and loses nothing") {
     ServerProcess first(options()), second(options());
     Client writer = Client::over_tcp(first);
@@ -315,6 +361,52 @@ TEST_SUITE("blackbox/replication") {
 }
 
 TEST_SUITE("slow/blackbox/replication") {
+  TEST_CASE("a replica that is frozen is let go, and continues when it thaws") {
+    ServerProcess primary({"--repl-timeout", "2", "--repl-ping-replica-period", "1"});
+    ServerProcess replica({"--repl-timeout", "2", "--repl-ping-replica-period", "1"});
+    Client writer = Client::over_tcp(primary);
+    follow(replica, primary);
+    in_step(replica, primary);
+    REQUIRE(::kill(replica.pid(), SIGSTOP) == 0);
+    for (int i = 0; i < 20; ++i) {
+      for (int k = 0; k < 200; ++k)
+        writer.command({"SET", "k" + std::to_string(k), std::string(5000, static_cast<char>('a' + i))});
+    }
+    until("the primary has noticed", [&] { return info(primary, "connected_slaves") == "0"; });
+    REQUIRE(::kill(replica.pid(), SIGCONT) == 0);
+    in_step(replica, primary);
+    CHECK(all_strings(replica) == all_strings(primary));
+    CHECK(info(primary, "sync_full") == "1");
+  }
+
+  TEST_CASE("a checkpoint that is cut off by kill -9 of either side is brought to its end") {
+    std::mt19937_64 random(7);
+    ServerProcess primary(options({"--memtable-size", "1mb"}));
+    {
+      Client writer = Client::over_tcp(primary);
+      std::string pipeline;
+      for (int i = 0; i < 20000; ++i)
+        pipeline += Client::encode(
+            {"SET", "k" + std::to_string(i), std::to_string(random()) + std::string(2000, 'x')});
+      writer.send_raw(pipeline);
+      for (int i = 0; i < 20000; ++i) CHECK(to_text(writer.read()) == "OK");
+    }
+    ServerProcess replica(options());
+    const auto as_replica = options({"--replicaof", "127.0.0.1 " + std::to_string(primary.port())});
+    for (int round = 0; round < 12; ++round) {
+      replica.kill();
+      replica.start_and_kill(std::chrono::milliseconds(random() % 600));
+      replica.start(as_replica);
+      std::this_thread::sleep_for(std::chrono::milliseconds(random() % 300));
+      if (round % 3 == 2) {
+        primary.kill();
+        primary.start();
+      }
+    }
+    in_step(replica, primary);
+    CHECK(all_strings(replica) == all_strings(primary));
+  }
+
   TEST_CASE("many rounds of it") {
     for (uint64_t seed = 2; seed < 6; ++seed) kill_rounds(15, seed);
   }

@@ -29,6 +29,7 @@ struct ClusterOptions {
   SyncPolicy policy = SyncPolicy::kAlways;
   uint64_t log_keep_bytes = 64 << 20;
   uint64_t timeout_ms = 3000;
+  uint64_t checkpoint_bytes_per_second = 0;
 };
 
 class Cluster;
