@@ -9,6 +9,7 @@
 #include "server/types/hash.h"
 #include "server/types/list.h"
 #include "server/types/set.h"
+#include "server/types/stream.h"
 #include "server/types/zset.h"
 
 namespace server {
@@ -43,6 +44,15 @@ void add_zset(View& view, const Header& header, Digest* digest) {
   }
 }
 
+void mix_stream(View& view, ObjectId database, std::string_view key, const Header& header, Digest* digest) {
+  Stream stream(view, database, key, header);
+  for (Stream::Walk walk(stream, {}, kStreamIdMax, true); walk.next();) {
+    digest->mix(std::to_string(walk.id().ms) + "." + std::to_string(walk.id().seq));
+    StreamFields fields(walk.entry());
+    for (uint64_t i = 0; i < fields.count(); ++i) digest->mix(fields.next());
+  }
+}
+
 }  // namespace
 
 void Digest::add(std::string_view bytes) {
@@ -67,7 +77,9 @@ std::string Digest::hex() const {
 }
 
 void mix_value(View& view, ObjectId database, std::string_view key, const Header& header, Digest* digest) {
-  digest->mix(big_endian(static_cast<uint32_t>(header.type)));
+  const uint32_t type =
+      header.type == Type::kStream ? 6 : static_cast<uint32_t>(header.type);  // Redis's numbers.
+  digest->mix(big_endian(type));
   switch (header.type) {
     case Type::kString: {
       std::string scratch;
@@ -89,7 +101,7 @@ void mix_value(View& view, ObjectId database, std::string_view key, const Header
     }
     case Type::kZset: add_zset(view, header, digest); break;
     case Type::kHash: add_hash(view, database, key, header, digest); break;
-    case Type::kStream: break;
+    case Type::kStream: mix_stream(view, database, key, header, digest); break;
   }
   if (header.expiry_ms != kNoExpiry) digest->add("!!expire!!");
 }

@@ -29,7 +29,6 @@ void debug_object(CommandContext& c) {
 
 // All data are read: by a worker, over one moment of them.
 void debug_digest(CommandContext& c) {
-  if (cannot_wait(c)) return;
   struct Job {
     std::shared_ptr<const engine::Snapshot> snapshot;
     std::vector<ObjectId> databases;
@@ -43,6 +42,7 @@ void debug_digest(CommandContext& c) {
     job->databases.push_back(c.server.databases().object(i));
   }
   job->now_ms = c.view.now_ms();
+  if (cannot_wait(c)) return;
   c.server.dispatcher().suspend(c.client);
   c.server.env().executor.submit(engine::Lane::kLongRead, engine::Task([job] {
                                    const auto reader = job->snapshot->reader();
@@ -64,6 +64,7 @@ void debug_digest(CommandContext& c) {
 }
 
 void debug_digest_value(CommandContext& c) {
+  c.view.watch(nullptr);
   const auto keys = c.args.subspan(2);
   c.reply.array(keys.size());
   for (std::string_view key : keys) {
@@ -78,7 +79,6 @@ void debug_digest_value(CommandContext& c) {
 
 // Everything to tables and out of memory: what is read from here on comes from disk.
 void debug_reload(CommandContext& c) {
-  if (cannot_wait(c)) return;
   for (std::string_view option : c.args.subspan(2)) {
     if (equals_ignoring_case(option, "nosave")) {
       return c.reply.error("ERR DEBUG RELOAD NOSAVE: there is no older state of the data to go back to.");
@@ -87,6 +87,7 @@ void debug_reload(CommandContext& c) {
       return c.reply.error("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
     }
   }
+  if (cannot_wait(c)) return;
   c.server.dispatcher().suspend(c.client);
   c.server.save([&server = c.server, &client = c.client](const engine::Status& status) {
     server.engine().drop_caches();
@@ -144,7 +145,6 @@ void populate_some(const std::shared_ptr<Populating>& work) {
 }  // namespace
 
 void debug_populate(CommandContext& c) {
-  if (cannot_wait(c)) return;
   const auto count = parse_integer(c.args[2]);
   const auto size = c.args.size() == 5 ? parse_integer(c.args[4]) : std::optional<int64_t>(0);
   if (!count || *count < 0 || !size || *size < 0)
@@ -153,6 +153,7 @@ void debug_populate(CommandContext& c) {
     return c.reply.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
   }
   if (*count == 0) return c.reply.ok();
+  if (cannot_wait(c)) return;
   c.server.dispatcher().suspend(c.client);
   populate_some(std::make_shared<Populating>(
       Populating{c.server, c.client, c.database, static_cast<uint64_t>(*count),

@@ -18,6 +18,8 @@ void fill(Harness& h, Peer& peer) {
       {"zadd", "z", "1", "a", "2.5", "b", "-inf", "c", "1e300", "d", "0.1", "e"},
       {"hset", "h", "a", "1", "b", "2", "c", "3"},
       {"sadd", "s", "1", "2", "3", "x"},
+      {"xadd", "x", "1-2", "f", "v", "g", "w"},
+      {"xadd", "x", "1-3", "f", "v"},
       {"select", "3"},
       {"set", "a", "1"},
       {"select", "0"}};
@@ -32,12 +34,13 @@ TEST_SUITE("server/digest") {
     const auto peer = h.connect();
     CHECK(h.call(*peer, {"debug", "digest"}) == std::string(40, '0'));
     fill(h, *peer);
-    CHECK(h.call(*peer, {"debug", "digest-value", "a", "e", "big", "l", "z", "h", "s", "none"}) ==
+    CHECK(h.call(*peer, {"debug", "digest-value", "a", "e", "big", "l", "z", "h", "s", "x", "none"}) ==
           "[b4fc66738120fba0b5aa500ab5c2bf89cea1c5da, 5279988c5d1911f474bcbbf2f0a87012d40f8459, "
           "62b56667cdd00e488800acc1ae0ccee04a91a1a6, cbc2b0523a70ea13d1198b6811ae18689f1328fe, "
           "a6457a793971ddb3b0da85bf853f9ca22fa538f0, b60c36e529712296d694f27b5914cbe84950995e, "
-          "3bb087b1948bf20dd8244692cb9519e2c3947234, 0000000000000000000000000000000000000000]");
-    CHECK(h.call(*peer, {"debug", "digest"}) == "78ac89d28a2c4e82aaa1b5a5c0f565ae577a056e");
+          "3bb087b1948bf20dd8244692cb9519e2c3947234, a4a172355de97fadc687d82179aeaad92a6c5599, "
+          "0000000000000000000000000000000000000000]");
+    CHECK(h.call(*peer, {"debug", "digest"}) == "dbbaf2c29a2c98d63af5e89a30b801aa1764138b");
   }
 
   TEST_CASE("a digest is the same however the data lie, and another one when they differ") {

@@ -36,7 +36,7 @@ class RealRedis {
       dup2(null, STDOUT_FILENO);
       dup2(null, STDERR_FILENO);
       execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket.c_str(), "--save", "",
-             "--dir", dir.c_str(), static_cast<char*>(nullptr));
+             "--dir", dir.c_str(), "--enable-debug-command", "yes", static_cast<char*>(nullptr));
       _exit(127);
     }
     std::unique_ptr<RealRedis> redis(new RealRedis(dir, pid));
