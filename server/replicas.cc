@@ -12,6 +12,10 @@ namespace server {
 
 using replication::PrimarySession;
 
+namespace {
+constexpr unsigned kLastWordTicks = 10;  // A second.
+}  // namespace
+
 class Replicas::Stream final : public ClientStream {
  public:
   Stream(Replicas& owner, uint64_t id) : owner_(&owner), id_(id) {}
@@ -79,7 +83,13 @@ void Replicas::pump() {
 }
 
 void Replicas::tick() {
-  for (auto& [id, one] : by_id_) one->session.tick();
+  std::vector<Client*> over;
+  for (auto& [id, one] : by_id_) {
+    one->session.tick();
+    // What it was told last has had its time: a frozen replica takes nothing.
+    if (!one->session.closed().ok() && ++one->over_for > kLastWordTicks) over.push_back(one->client);
+  }
+  for (Client* client : over) client->close();
 }
 
 void Replicas::publish(const replication::Published& message) {

@@ -32,12 +32,18 @@ class Replicas {
   // Ends all their connections, and waits for none: the store under them changes.
   void drop_all();
 
-  // In the order in which they came.
+  // In the order in which they came; those that have not said who they are yet are nobody.
   template <typename F>  // f(const Client&, const replication::PrimarySession&)
   void each(F f) const {
-    for (const auto& [id, one] : by_id_) f(*one->client, one->session);
+    for (const auto& [id, one] : by_id_) {
+      if (one->session.state() != replication::PrimarySession::State::kWaiting) f(*one->client, one->session);
+    }
   }
-  size_t size() const { return by_id_.size(); }
+  size_t size() const {
+    size_t count = 0;
+    each([&count](const Client&, const replication::PrimarySession&) { ++count; });
+    return count;
+  }
   size_t online() const;
   // Those whose last word is no older.
   size_t good(uint64_t max_lag_us) const;
@@ -56,6 +62,7 @@ class Replicas {
     Client* client;
     replication::PrimarySession session;
     bool counted = false;
+    unsigned over_for = 0;  // Ticks since the session ended.
   };
   void changed(uint64_t client_id);
 
