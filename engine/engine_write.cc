@@ -65,7 +65,7 @@ void EngineImpl::apply_operations(BatchReader& operations, Batch* batch, Lsn lsn
         write_record(operations.key(), operations.value(), kPut, operations.before(), lsn, &before);
         break;
       case Batch::Op::kErase:
-        write_record(operations.key(), {}, kTombstone, operations.before(), lsn, &before);
+        write_record(operations.key(), "", kTombstone, operations.before(), lsn, &before);
         break;
     }
     if (batch != nullptr && before != operations.before()) {

@@ -5,7 +5,9 @@
 // Threads: the reactor.
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <string>
 #include <string_view>
 
 #include "engine/log.h"
@@ -41,25 +43,30 @@ class LogTail {
     bytes_ = 0;
   }
 
-  // The records from `lsn` to the end of their chunk, if all of it has been written.
+  // The records from `lsn` on, as many as make a good read, of what has been written.
   bool get(Lsn lsn, Lsn written, LogChunk* out) const {
-    for (auto chunk = chunks_.rbegin(); chunk != chunks_.rend(); ++chunk) {
-      if (lsn < chunk->first) continue;
-      if (lsn >= chunk->end || chunk->end > written) return false;
-      std::string_view rest = chunk->payload;
-      Lsn at = chunk->first;
-      while (at < lsn) {
-        const auto record = next_record(rest);
-        if (!record) return false;
-        at += record->size();
-      }
-      if (at != lsn) return false;
-      out->first = lsn;
-      out->end = chunk->end;
-      out->payload = rest;
-      return true;
+    // There may be as many chunks as turns, and a reader that is behind asks for one after the other.
+    auto chunk = std::upper_bound(chunks_.begin(), chunks_.end(), lsn,
+                                  [](Lsn at, const LogChunk& one) { return at < one.first; });
+    if (chunk == chunks_.begin()) return false;
+    --chunk;
+    if (lsn >= chunk->end || chunk->end > written) return false;
+    std::string_view rest = chunk->payload;
+    Lsn at = chunk->first;
+    while (at < lsn) {
+      const auto record = next_record(rest);
+      if (!record) return false;
+      at += record->size();
     }
-    return false;
+    if (at != lsn) return false;
+    out->first = lsn;
+    out->end = chunk->end;
+    out->payload = rest;
+    while (++chunk != chunks_.end() && chunk->end <= written && out->payload.size() < kChunkBytes) {
+      out->payload += chunk->payload;
+      out->end = chunk->end;
+    }
+    return true;
   }
 
  private:

@@ -168,6 +168,25 @@ TEST_SUITE("engine/log_reader") {
     REQUIRE(log->close().ok());
   }
 
+  TEST_CASE("a reader far behind is served from memory in few pieces, however many turns they were") {
+    // Once it took the chunks of turns one by one, and looked for each among all of them: seconds.
+    SimWorld world(11);
+    auto log = open_log(world, SyncPolicy::kNo);
+    LogReader reader(world.env, *log, 0);
+    for (int i = 0; i < 20000; ++i) {
+      while (log->room() < 100) world.executor.run_one();
+      log->append(std::string(40, 'x'));
+      log->end_turn();
+    }
+    world.executor.run_all();
+    Read read;
+    int takes = 0;
+    for (LogChunk chunk; !reader.at_end() && reader.take(&chunk); ++takes) read.add(chunk);
+    CHECK(read.end == log->end());
+    CHECK(takes < 30);
+    REQUIRE(log->close().ok());
+  }
+
   TEST_CASE("a damaged frame is an error that names file and offset") {
     SimWorld world(10);
     auto log = open_log(world, SyncPolicy::kNo);
