@@ -250,7 +250,7 @@ constexpr CommandSpec kRows[] = {
      .summary = "Walk through the fields of a hash step by step.",
      .complexity = "O(1) a call, O(N) for the whole walk over N fields",
      .tips = "nondeterministic_output",
-     .arguments = "key#0 cursor:integer [MATCH=pattern:pattern] [COUNT=count:integer]"},
+     .arguments = "key#0 cursor:integer [MATCH=pattern:pattern] [COUNT=count:integer] [NOVALUES@7.4.0]"},
     {.name = "hset",
      .arity = -4,
      .flags = cmd::kWrite | cmd::kDenyOom | cmd::kFast,

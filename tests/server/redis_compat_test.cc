@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "server/bindings.h"
 #include "server/command_table.h"
 #include "server/units.h"
 
@@ -70,6 +71,19 @@ TEST_SUITE("server/redis_compat") {
       CAPTURE(name);
       CHECK((row.mark == "same" || row.mark == "differs" || row.mark == "missing"));
       if (row.mark == "differs") CHECK_FALSE(row.note.empty());
+    }
+  }
+
+  TEST_CASE("missing is what has no handler, and nothing else") {
+    std::vector<std::string> twice;
+    const auto page = rows(&twice);
+    CommandTable table;
+    bind_all(table);
+    for (const Command& command : table.commands()) {
+      const auto row = page.find(std::string(command.name));
+      if (row == page.end()) continue;  // Another test says so.
+      CAPTURE(command.name);
+      CHECK((row->second.mark == "missing") == !command.served);
     }
   }
 
