@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "engine/engine_impl.h"
+#include "engine/sample.h"
 
 namespace engine {
 
@@ -63,8 +64,17 @@ EngineStats EngineImpl::stats() const {
   return stats;
 }
 
+// As they lie: in tables compressed and to within a block, in memtables as they were written. What is in
+// several of them counts several times.
 uint64_t EngineImpl::approximate_bytes(std::string_view begin, std::string_view end) const {
   uint64_t sum = 0;
+  const auto add = [&](const Memtable& memtable) {
+    const uint64_t records = memtable.records();
+    if (records == 0) return;
+    sum += records_within({memtable.root(), records}, begin, end) * (memtable.bytes() / records);
+  };
+  add(*active_->table);
+  for (const auto& frozen : frozen_) add(*frozen->table);
   for (const TableRef& table : version_->all_tables()) sum += table->approximate_bytes(begin, end);
   return sum;
 }

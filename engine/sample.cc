@@ -50,14 +50,6 @@ double part_before(const tree::Path& path) {
   return before;
 }
 
-uint64_t records_within(const MemtableRecords& memtable, std::string_view begin, std::string_view end) {
-  if (memtable.records == 0) return 0;
-  const TreeRange range = locate(memtable.root, begin, end);
-  const double part = (range.ends ? part_before(range.end) : 1.0) - part_before(range.begin);
-  // At least one: the places may be a few records apart and look like one.
-  return std::max<uint64_t>(1, static_cast<uint64_t>(part * static_cast<double>(memtable.records)));
-}
-
 // Down from the root, at each node one of its children. Where the range covers a node in part, what is drawn
 // outside of it counts as a miss: else the few records at an edge would be likelier than others.
 Lookup::State sample_tree(const tree::Node* root, std::string_view begin, std::string_view end, Dice& dice,
@@ -127,6 +119,14 @@ size_t tables_before(const Run& run, std::string_view end) {
 }
 
 }  // namespace
+
+uint64_t records_within(const MemtableRecords& memtable, std::string_view begin, std::string_view end) {
+  if (memtable.records == 0) return 0;
+  const TreeRange range = locate(memtable.root, begin, end);
+  const double part = (range.ends ? part_before(range.end) : 1.0) - part_before(range.begin);
+  // At least one: the places may be a few records apart and look like one.
+  return std::max<uint64_t>(1, static_cast<uint64_t>(part * static_cast<double>(memtable.records)));
+}
 
 Lookup::State sample_runs(const std::vector<MemtableRecords>& memtables, const Version& version,
                           BlockSource& source, std::string_view begin, std::string_view end, uint64_t random,

@@ -29,6 +29,9 @@ struct MemtableRecords {
   uint64_t records;
 };
 
+// About how many of its records lie in the range; at least one if it has any.
+uint64_t records_within(const MemtableRecords& memtable, std::string_view begin, std::string_view end);
+
 // As Reader::sample(). kFailed: the source's status() tells why.
 Lookup::State sample_runs(const std::vector<MemtableRecords>& memtables, const Version& version,
                           BlockSource& source, std::string_view begin, std::string_view end, uint64_t random,

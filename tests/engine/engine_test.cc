@@ -114,4 +114,28 @@ TEST_SUITE("engine/engine") {
     CHECK(store.engine().stats().disk_bytes < 100'000);
     CHECK(store.stop().ok());
   }
+
+  TEST_CASE("approximate_bytes() counts what is in no table yet, and only the range") {
+    Store store(7, EngineOptions{}, std::make_unique<SimDisk>());
+    REQUIRE(store.open().ok());
+    CHECK(store.engine().approximate_bytes("S", "T") == 0);
+    const ObjectId few = store.engine().new_object(), many = store.engine().new_object();
+    Batch batch;
+    for (int i = 0; i < 1000; ++i) {
+      const std::string element = "e" + std::to_string(1000 + i);
+      if (i < 10) batch.put("S" + id_bytes(few) + element, std::string(100, 'v'));
+      batch.put("S" + id_bytes(many) + element, std::string(100, 'v'));
+    }
+    store.apply(batch);
+    store.turn();
+    REQUIRE(store.engine().stats().flushed == 0);
+    const auto held = [&](ObjectId id) {
+      return store.engine().approximate_bytes("S" + id_bytes(id), "S" + id_bytes(id + 1));
+    };
+    CHECK(held(many) > 100'000);
+    CHECK(held(many) < 300'000);
+    CHECK(held(few) > 0);
+    CHECK(held(few) < 30'000);
+    CHECK(store.stop().ok());
+  }
 }
