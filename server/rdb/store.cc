@@ -105,7 +105,8 @@ class StreamStore {
       case Item::Kind::kGroup: {
         finish();
         Stream stream = open();
-        const auto read = item.added == Item::kUnknown ? std::nullopt : std::optional(item.added);
+        const auto read =
+            item.added == Item::kUnknown ? stream.added_up_to(item.id) : std::optional(item.added);
         group_ = std::make_unique<StreamGroup>(StreamGroup::create(view_, stream, item.name, item.id, read));
         stream.save();
         break;

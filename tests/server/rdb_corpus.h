@@ -76,6 +76,21 @@ inline std::string listpack(const std::vector<std::string>& entries) {
          "\xff";
 }
 
+// As Redis 5 writes a stream: what it has, and neither what it had nor how far its groups have read. Its
+// entries are 5-0 and 6-0, and its groups, of nobody, stand at 5-0 and 0-0.
+inline std::string stream_of_redis_5() {
+  const auto number = [](char value) { return std::string("#") + value; };
+  const std::string id = std::string(7, '\0') + '\x05' + std::string(8, '\0');
+  const std::string entries =
+      listpack({number(2), number(0), number(1), "f", number(0), number(2), number(0), number(0), "v",
+                number(4), number(2), number(1), number(0), "w", number(4)});
+  const std::string empty_twice(2, '\0');  // No pending entries, no consumers.
+  return payload(server::rdb::ValueType::kStreamListpacks,
+                 "\x01" + text(id) + text(entries) + "\x02" + "\x06" + '\0' + "\x02" + text("g1") + "\x05" +
+                     '\0' + empty_twice + text("g2") + empty_twice + empty_twice,
+                 9);
+}
+
 // Of every form one that redis-server 7.0 does not write.
 inline std::vector<Named> other_forms() {
   using server::rdb::ValueType;
@@ -99,6 +114,7 @@ inline std::vector<Named> other_forms() {
        payload(ValueType::kHashTimed,
                early + "\x02" + std::string(1, '\0') + text("f") + text("v") + "\x06" + text("g") + text("w"),
                12)},
+      {"stream", stream_of_redis_5()},
       {"listpack of which fields expire",
        payload(ValueType::kHashTimedListpack, early + text(listpack({"f", "v", "#\x01"})), 12)},
   };

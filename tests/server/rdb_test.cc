@@ -141,6 +141,17 @@ TEST_SUITE("server/rdb") {
     CHECK(restored(server, named(all, "listpack of which fields expire"), {"HGETALL", "k"}) == "[]");
   }
 
+  TEST_CASE("how far the groups of an old stream have read is told where its entries tell") {
+    SimServer server(2);
+    CHECK(restored(server, named(other_forms(), "stream"), {"XRANGE", "k", "-", "+"}) ==
+          "[[\"5-0\", [\"f\", \"v\"]], [\"6-0\", [\"f\", \"w\"]]]");
+    CHECK(server.text({"XINFO", "GROUPS", "k"}) ==
+          "[[\"name\", \"g1\", \"consumers\", 0, \"pending\", 0, \"last-delivered-id\", \"5-0\", "
+          "\"entries-read\", 1, \"lag\", 1], "
+          "[\"name\", \"g2\", \"consumers\", 0, \"pending\", 0, \"last-delivered-id\", \"0-0\", "
+          "\"entries-read\", 0, \"lag\", 2]]");
+  }
+
   TEST_CASE("DUMP gives what RESTORE takes, whatever the size, and over many portions") {
     SimServer server(3);
     for (int i = 0; i < 5000; ++i) {
