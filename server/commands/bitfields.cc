@@ -181,12 +181,7 @@ void run_operations(CommandContext& c, bool only_gets) {
   std::optional<Header> header;
   if (!find_string(c, key, &header)) return;
 
-  // The string is made as long as its last field needs, even if all of them fail to fit.
   const bool grows = writes && (!header || string_length(*header) < needed);
-  if (grows) {
-    write_string_range(c.view, string_key(c, key), header, needed - 1, std::string_view("\0", 1));
-    header = c.view.header(c.database, key);
-  }
   c.reply.array(operations.size());
   bool changed = false;
   for (const Operation& one : operations) {
@@ -203,6 +198,9 @@ void run_operations(CommandContext& c, bool only_gets) {
       changed |= grows && written;
     }
   }
+  // The string becomes as long as its last field needs, even if all of them fail to fit.
+  if (grows && (!header || string_length(*header) < needed))
+    write_string_range(c.view, string_key(c, key), header, needed - 1, std::string_view("\0", 1));
   if (changed) c.event(notify::kString, "setbit", key);
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/server/data_bench.h"
+#include "tests/server/sim_server.h"
 
 using namespace server;
 
@@ -163,5 +164,25 @@ TEST_SUITE("server/bitmap") {
         CHECK(count_bits(view, *sum, 0, kFar) == static_cast<uint64_t>(bits));
       });
     }
+  }
+
+  TEST_CASE("BITFIELD makes one change a field, and none beside them for a string that grows") {
+    SimServer server(4);
+    const auto changes = [&](const std::vector<std::string>& words) {
+      const uint64_t before = server.server->changes_since_save();
+      server.text(words);
+      return server.server->changes_since_save() - before;
+    };
+    CHECK(changes({"BITFIELD", "k", "INCRBY", "i5", "0", "1"}) == 1);
+    CHECK(changes({"BITFIELD", "k", "SET", "u8", "100", "7", "INCRBY", "u8", "8", "1"}) == 2);
+    CHECK(server.text({"BITFIELD", "k", "GET", "u8", "100", "GET", "u8", "8", "GET", "i5", "0"}) ==
+          "[7, 1, 1]");
+    // What changes nothing, and what fails, lengthens it all the same.
+    CHECK(changes({"BITFIELD", "k", "SET", "u8", "200", "0"}) == 1);
+    CHECK(server.text({"STRLEN", "k"}) == "26");
+    CHECK(server.text({"BITFIELD", "k", "SET", "u8", "0", "5", "OVERFLOW", "FAIL", "SET", "u2", "300",
+                       "9"}) == "[8, nil]");
+    CHECK(server.text({"STRLEN", "k"}) == "38");
+    CHECK(changes({"BITFIELD", "k", "SET", "u8", "200", "0"}) == 0);
   }
 }
