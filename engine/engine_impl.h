@@ -69,7 +69,10 @@ class EngineImpl final : public Engine {
   Lsn written() const override { return log_->written(); }
   Lsn synced() const override { return log_->synced(); }
   void on_progress(std::function<void()> listener) override { listener_ = std::move(listener); }
-  void set_sync_policy(SyncPolicy policy) override { log_->set_policy(policy); }
+  void set_sync_policy(SyncPolicy policy) override {
+    options_.sync = policy;  // For reopen().
+    log_->set_policy(policy);
+  }
   void request_sync() override { log_->request_sync(); }
   Lsn apply_foreign(const Batch& record) override;
   Admission foreign_admission(uint64_t record_bytes) override;

@@ -359,4 +359,19 @@ TEST_SUITE("engine/stream") {
     }
     CHECK(cuts > 15);
   }
+
+  TEST_CASE("an engine that is opened again syncs as it was last told to") {
+    // It went back to what it was first opened with, and writes under `always` waited a second.
+    Store store(1, stream_options());
+    REQUIRE(store.open().ok());
+    Player player(store, {});
+    for (const SyncPolicy policy : {SyncPolicy::kNo, SyncPolicy::kAlways}) {
+      store.engine().set_sync_policy(policy);
+      reopen(store);
+      play(store, player, 3);
+      store.world().executor.run_all();
+      store.turn();
+      CHECK((store.engine().synced() == store.engine().end()) == (policy == SyncPolicy::kAlways));
+    }
+  }
 }
