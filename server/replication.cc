@@ -190,6 +190,15 @@ void Replication::reopen(std::function<void(engine::Status)> done) {
   });
 }
 
+void Replication::reload(std::function<void(engine::Status)> done) {
+  if (stopping_ || switching_ || replica_->in_sync() || (!replica_->off() && !replica_->stop()))
+    return done(engine::Status(engine::Code::kInvalid, "the store is being exchanged"));
+  reopen([this, done = std::move(done)](const engine::Status& status) {
+    if (is_replica()) replica_->start();
+    done(status);
+  });
+}
+
 void Replication::reopened(const engine::Status& status) {
   engine::Status opened = status;
   if (opened.ok()) {
@@ -200,7 +209,7 @@ void Replication::reopened(const engine::Status& status) {
   if (opened.ok()) opened = server_.store_exchanged();
   if (!opened.ok()) {
     // There is nothing left to serve from and nothing to close: what was installed is on the disk.
-    log_warning("The store of the primary cannot be opened: %s", opened.message().c_str());
+    log_warning("The store cannot be opened again: %s", opened.message().c_str());
     std::_Exit(1);
   }
   switching_ = false;

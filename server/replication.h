@@ -59,6 +59,10 @@ class Replication final : public replication::ReplicaHost {
   // The error of a command with these flags (server/command_spec.h); empty: none.
   std::string_view refusal(uint32_t flags) const;
 
+  // Closes the store and opens it again, as a restart would: nothing runs meanwhile, replicas and the primary
+  // are called anew. Not OK: nothing has happened. Not from within a callback of the engine.
+  void reload(std::function<void(engine::Status)> done);
+
   // ---- turns
   void end_turn();
   void cron();

@@ -8,6 +8,7 @@
 #include "server/errors.h"
 #include "server/nested_call.h"
 #include "server/object_encoding.h"
+#include "server/replication.h"
 #include "server/server.h"
 #include "server/string_value.h"
 #include "server/units.h"
@@ -77,7 +78,24 @@ void debug_digest_value(CommandContext& c) {
 
 // ------------------------------------------------------------------ reload
 
-// Everything to tables and out of memory: what is read from here on comes from disk.
+namespace {
+
+// The answer of a command that reloads, and before it the reload: in a turn of its own, for the engine may be
+// calling.
+void reload_and_answer(Server& server, Client& client) {
+  server.env().executor.post(engine::Task([&server, &client] {
+    server.replication().reload([&server, &client](const engine::Status& status) {
+      server.dispatcher().answer(client, [status](resp::ReplyWriter& reply) {
+        if (status.ok()) return reply.ok();
+        reply.error("ERR Error trying to load the data: " + status.message());
+      });
+    });
+  }));
+}
+
+}  // namespace
+
+// Everything to tables; then the engine is closed and opened, and what is read from here on comes from disk.
 void debug_reload(CommandContext& c) {
   for (std::string_view option : c.args.subspan(2)) {
     if (equals_ignoring_case(option, "nosave")) {
@@ -90,12 +108,18 @@ void debug_reload(CommandContext& c) {
   if (cannot_wait(c)) return;
   c.server.dispatcher().suspend(c.client);
   c.server.save([&server = c.server, &client = c.client](const engine::Status& status) {
-    server.engine().drop_caches();
+    if (status.ok()) return reload_and_answer(server, client);
     server.dispatcher().answer(client, [status](resp::ReplyWriter& reply) {
-      if (status.ok()) return reply.ok();
       reply.error("ERR Error trying to save: " + status.message());
     });
   });
+}
+
+// The same without tables being written: what the log holds beyond them is replayed.
+void debug_loadaof(CommandContext& c) {
+  if (cannot_wait(c)) return;
+  c.server.dispatcher().suspend(c.client);
+  reload_and_answer(c.server, c.client);
 }
 
 // ------------------------------------------------------------------ populate

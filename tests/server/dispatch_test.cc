@@ -188,6 +188,41 @@ TEST_SUITE("server/dispatch") {
     CHECK(healed);
   }
 
+  TEST_CASE("DEBUG RELOAD and LOADAOF close the store and open it again, and clients only wait") {
+    for (const char* how : {"RELOAD", "LOADAOF"}) {
+      CAPTURE(how);
+      Harness harness(15);
+      const auto peer = harness.connect(), other = harness.connect(), blocked = harness.connect();
+      CHECK(harness.call(*peer, {"CONFIG", "SET", "appendfsync", "always"}) == "OK");
+      CHECK(harness.call(*peer, {"SELECT", "3"}) == "OK");
+      CHECK(harness.call(*peer, {"SET", "k", "v", "EX", "100"}) == "OK");
+      CHECK(harness.call(*peer, {"RPUSH", "list", "a", "b"}) == "2");
+      CHECK(harness.call(*other, {"SELECT", "3"}) == "OK");
+      CHECK(harness.call(*other, {"WATCH", "k"}) == "OK");
+      CHECK(harness.call(*blocked, {"SELECT", "3"}) == "OK");
+      blocked->send({"BLPOP", "nothing", "0"});
+      harness.turns(3);
+      peer->send({"APPEND", "k", "w"});  // In the same turn.
+      peer->send({"DEBUG", how});
+      peer->send({"GET", "k"});
+      other->send({"RPUSH", "list", "c"});
+      CHECK(harness.replies(*peer, 3) == std::vector<std::string>{"2", "OK", "\"vw\""});
+      CHECK(harness.replies(*other, 1) == std::vector<std::string>{"3"});
+      CHECK(harness.call(*peer, {"LRANGE", "list", "0", "-1"}) == "[\"a\", \"b\", \"c\"]");
+      CHECK(harness.call(*peer, {"TTL", "k"}) == "100");
+      CHECK(harness.call(*peer, {"DBSIZE"}) == "2");
+      // As in Redis, all data went and came.
+      CHECK(harness.call(*other, {"MULTI"}) == "OK");
+      CHECK(harness.call(*other, {"GET", "k"}) == "QUEUED");
+      CHECK(harness.call(*other, {"EXEC"}) == "nil");
+      CHECK(blocked->received().empty());
+      CHECK(harness.call(*peer, {"RPUSH", "nothing", "x"}) == "1");
+      CHECK(harness.replies(*blocked, 1) == std::vector<std::string>{"[\"nothing\", \"x\"]"});
+      CHECK(harness.call(*peer, {"SET", "safe", "1"}) == "OK");
+      CHECK(harness.engine->synced() == harness.engine->end());
+    }
+  }
+
   TEST_CASE("a long read answers from a snapshot, in its place, while others write") {
     Harness harness(11);
     const auto peer = harness.connect();

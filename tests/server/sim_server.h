@@ -76,9 +76,9 @@ class SimServer {
     const bool ran = world.executor.run_one();
     if (!ran) {
       world.clock.advance_ms(1);
-      engine->tick();
+      if (!server->still()) engine->tick();
     }
-    engine->end_turn();
+    if (!server->still()) engine->end_turn();
     server->dispatcher().retry_parked();
     server->batches().retry();
     return ran;
