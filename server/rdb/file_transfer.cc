@@ -7,6 +7,7 @@
 #include "server/log.h"
 #include "server/rdb/loader.h"
 #include "server/rdb/snapshot_writer.h"
+#include "server/scripts/functions.h"
 #include "server/version.h"
 
 namespace server::rdb {
@@ -31,6 +32,7 @@ class Writer {
       const auto reader = engine_.reader(context);
       View view(*reader, &engine_, batch, env_.clock.wall_ms());
       try {
+        for (const std::string& source : portion.functions) Functions::store(view, source);
         rdb::write(view, portion, databases, limits, seed);
       } catch (const ColdRead&) {
         bool fetched = false;
@@ -127,8 +129,7 @@ engine::Status import_file(engine::Engine& engine, engine::Env& env, const Datab
                  size.value() >> 20);
     }
   }
-  if (functions > 0)
-    log_warning("%zu function libraries of the file are left out: load them with FUNCTION LOAD", functions);
+  if (functions > 0) log_notice("Imported %zu function libraries", functions);
   log_notice("Imported %s: %" PRIu64 " keys, and %" PRIu64 " had expired", path.c_str(), loader.keys(),
              loader.expired());
   return {};
@@ -141,7 +142,11 @@ engine::Status export_file(engine::Engine& engine, engine::Env& env, const Datab
   SnapshotWriter::Options options;
   options.now_ms = env.clock.wall_ms();
   options.aux = {{"redis-ver", kRedisVersion}, {"redis-bits", "64"}};
-  SnapshotWriter writer(engine.snapshot(), std::move(all), std::move(options));
+  auto snapshot = engine.snapshot();
+  auto functions = Functions::sources(*snapshot);
+  if (!functions.ok()) return functions.status();
+  options.functions = std::move(functions).value();
+  SnapshotWriter writer(std::move(snapshot), std::move(all), std::move(options));
 
   const std::string temporary = path + ".tmp";
   if (const auto there = env.files.exists(temporary); there.ok() && there.value()) {

@@ -33,17 +33,24 @@ engine::Status Functions::open() {
   libraries_.clear();
   by_name_.clear();
   interpreter_.reset();
-  const auto snapshot = server_.engine().snapshot();
-  const auto reader = snapshot->reader();
+  const auto found = sources(*server_.engine().snapshot());
+  if (!found.ok()) return found.status();
+  for (const std::string& source : found.value()) install(source);
+  return {};
+}
+
+engine::Result<std::vector<std::string>> Functions::sources(const engine::Snapshot& snapshot) {
+  const auto reader = snapshot.reader();
   engine::Batch nothing;
-  View view(*reader, nullptr, nothing, server_.wall_ms());
+  View view(*reader, nullptr, nothing, 0);
+  std::vector<std::string> all;
   try {
     auto records = view.range(std::string(1, kTag), prefix_end(std::string(1, kTag)));
-    for (bool more = records.seek_first(); more; more = records.next()) install(records.value());
+    for (bool more = records.seek_first(); more; more = records.next()) all.emplace_back(records.value());
   } catch (const StorageError& error) {
     return error.status;
   }
-  return {};
+  return all;
 }
 
 void Functions::refresh(const engine::Batch& batch) {
@@ -125,8 +132,18 @@ std::string Functions::erase(CommandContext& c, std::string_view name) {
   return {};
 }
 
+void Functions::flush(View& view) const {
+  for (const auto& [name, library] : libraries_) view.erase(record_key(name));
+}
+
+void Functions::store(View& view, std::string_view source) {
+  const LibraryHead head = read_library_head(source);
+  if (!head.error.empty()) return log_warning("A function library is left out: %s", head.error.c_str());
+  view.put(record_key(head.name), source);
+}
+
 void Functions::flush(CommandContext& c) {
-  for (const auto& [name, library] : libraries_) c.view.erase(record_key(name));
+  flush(c.view);
   c.databases_changed = true;
 }
 

@@ -40,6 +40,11 @@ class Functions {
   std::string load(CommandContext& c, std::string_view source, bool replace, std::string* name);
   std::string erase(CommandContext& c, std::string_view name);
   void flush(CommandContext& c);
+  void flush(View& view) const;
+  // As it is: what does not load is passed over when the batch has been applied.
+  static void store(View& view, std::string_view source);
+  // What there was at that moment. Blocking. Errors: the disk. Threads: any.
+  static engine::Result<std::vector<std::string>> sources(const engine::Snapshot& snapshot);
   enum class Restore : unsigned char { kAppend, kReplace, kFlush };
   std::string restore(CommandContext& c, const std::vector<std::string>& sources, Restore policy);
 

@@ -184,6 +184,7 @@ TEST_SUITE("blackbox/rdb") {
     there({"SELECT", "3"});
     there({"SET", "elsewhere", "3"});
     there({"SELECT", "0"});
+    there({"FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() return 7 end)"});
     REQUIRE(to_text(there({"SAVE"})) == "OK");
 
     const support::TemporaryDirectory directory;
@@ -201,6 +202,7 @@ TEST_SUITE("blackbox/rdb") {
     const auto redis_again = RealRedis::start(exported);
     REQUIRE(redis_again != nullptr);
     check_same(there, asker(*redis_again));
+    CHECK(to_text(asker(*redis_again)({"FCALL", "f", "0"})) == "7");
     const std::string check = "redis-check-rdb " + exported + " > /dev/null";
     CHECK(WEXITSTATUS(std::system(check.c_str())) == 0);
   }
