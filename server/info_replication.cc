@@ -11,30 +11,64 @@
 namespace server {
 namespace {
 
+// Of the connection to the primary, whichever kind that is.
+struct LinkFacts {
+  bool up, in_sync;
+  uint64_t last_io_us, down_since_us;
+  int64_t offset, offset_read;
+  uint64_t sync_total, sync_read, sync_left;
+};
+
+LinkFacts link_facts(Server& server) {
+  const Replication& replication = server.replication();
+  if (const RedisFollower& redis = replication.redis(); redis.active()) {
+    const uint64_t total = redis.sync_bytes_total(), read = redis.sync_bytes_read();
+    return {redis.link_up(),
+            redis.in_sync(),
+            redis.last_io_us(),
+            redis.down_since_us(),
+            static_cast<int64_t>(redis.offset()),
+            static_cast<int64_t>(redis.offset_read()),
+            total,
+            read,
+            total > read ? total - read : 0};
+  }
+  const replication::Replica& link = replication.link();
+  const auto offset = static_cast<int64_t>(server.engine().end());
+  return {link.link_up(),
+          link.in_sync(),
+          link.last_io_us(),
+          link.down_since_us(),
+          offset,
+          std::max(offset, static_cast<int64_t>(link.primary_end())),
+          link.sync_bytes_total(),
+          link.sync_bytes_read(),
+          link.sync_bytes_left()};
+}
+
 void section_of_replica(Server& server, InfoText& out) {
   const Replication& replication = server.replication();
-  const replication::Replica& link = replication.link();
+  const LinkFacts link = link_facts(server);
   const Settings& settings = server.settings();
   const uint64_t now = server.env().clock.monotonic_us();
   const auto seconds_since = [now](uint64_t us) { return static_cast<int64_t>((now - us) / 1'000'000); };
-  const auto offset = static_cast<int64_t>(server.engine().end());
   out.field("master_host", replication.primary_host());
   out.field("master_port", replication.primary_port());
-  out.field("master_link_status", link.link_up() ? "up" : "down");
-  out.field("master_last_io_seconds_ago", link.link_up() ? seconds_since(link.last_io_us()) : -1);
-  out.field("master_sync_in_progress", link.in_sync() ? 1 : 0);
-  out.field("slave_read_repl_offset", std::max(offset, static_cast<int64_t>(link.primary_end())));
-  out.field("slave_repl_offset", offset);
-  if (link.in_sync()) {
-    const uint64_t total = link.sync_bytes_total(), read = link.sync_bytes_read();
+  out.field("master_link_status", link.up ? "up" : "down");
+  out.field("master_last_io_seconds_ago", link.up ? seconds_since(link.last_io_us) : -1);
+  out.field("master_sync_in_progress", link.in_sync ? 1 : 0);
+  out.field("slave_read_repl_offset", link.offset_read);
+  out.field("slave_repl_offset", link.offset);
+  if (link.in_sync) {
+    const uint64_t total = link.sync_total, read = link.sync_read;
     out.field("master_sync_total_bytes", total);
     out.field("master_sync_read_bytes", read);
-    out.field("master_sync_left_bytes", link.sync_bytes_left());
+    out.field("master_sync_left_bytes", link.sync_left);
     out.fixed("master_sync_perc",
               total == 0 ? 0.0 : 100.0 * static_cast<double>(read) / static_cast<double>(total), 2);
-    out.field("master_sync_last_io_seconds_ago", seconds_since(link.last_io_us()));
+    out.field("master_sync_last_io_seconds_ago", seconds_since(link.last_io_us));
   }
-  if (!link.link_up()) out.field("master_link_down_since_seconds", seconds_since(link.down_since_us()));
+  if (!link.up) out.field("master_link_down_since_seconds", seconds_since(link.down_since_us));
   out.field("slave_priority", settings.replica_priority);
   out.field("slave_read_only", 1);
   out.field("replica_announced", settings.replica_announced ? 1 : 0);

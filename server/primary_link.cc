@@ -59,6 +59,11 @@ class PrimaryLink::Stream final : public ClientStream {
         case resp::ReplyParser::Outcome::kError: return refuse("its answer is not RESP");
         case resp::ReplyParser::Outcome::kReply: break;
       }
+      if (answers_ == 1 && parser_.reply().text.starts_with("ERR unknown command")) {
+        answers_ = 0;
+        link_->events_.on_stranger();
+        break;
+      }
       if (parser_.reply().is_error()) return refuse("it answers: " + parser_.reply().text);
       if (--answers_ == 0) link_->events_.on_ready();
     }

@@ -1,6 +1,7 @@
 // server/primary_link.h: the connection to the primary: found, opened, introduced.
 //
-//     open() ─▶ the name is looked up ─▶ its addresses are tried ─▶ AUTH, VARVESYNC ─▶ on_ready
+//     open() ─▶ the name is looked up ─▶ its addresses are tried ─▶ AUTH, VARVESYNC ─┬▶ on_ready
+//                                                           it knows no VARVESYNC ─└▶ on_stranger
 //        any failure on the way, and the connection's end ─▶ on_end (not after close())
 //
 // From then on the connection is a Client with a stream, so CLIENT LIST shows it and CLIENT KILL ends it.
@@ -24,6 +25,7 @@ class PrimaryLink {
  public:
   struct Events {
     std::function<void()> on_ready;
+    std::function<void()> on_stranger;  // It is a Redis, or something that speaks like one.
     std::function<void(std::string_view)> on_bytes;
     std::function<bool()> wants_input;
     std::function<void(const std::string& why)> on_end;
@@ -34,7 +36,8 @@ class PrimaryLink {
   void open(const std::string& host, int port);
   void close();
   void send(std::string_view bytes);
-  void read_on();  // There may be room again for what was not wanted.
+  Client* client() const { return client_; }  // Null: not connected.
+  void read_on();                             // There may be room again for what was not wanted.
 
  private:
   class Stream;

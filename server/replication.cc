@@ -32,10 +32,19 @@ Replication::Replication(Server& server, uv_loop_t* loop)
                    if (is_replica()) promote();
                  }}),
       replica_(std::make_unique<Replica>(server.env(), server.engine(), history_, replica_options_, *this)),
+      redis_(server, {[this] { connect(); }, [this](std::string_view bytes) { link_.send(bytes); },
+                      [this] { disconnect(); }, [this] { return link_.client(); },
+                      [this] { return redis_.active() && !epoch_due_ && !switching_; },
+                      [this] { return history_.empty() ? std::string() : history_.present().id; }}),
       link_(server, loop,
-            {[this] { replica_->connected(); }, [this](std::string_view bytes) { replica_->received(bytes); },
-             [this] { return replica_->wants_input(); },
-             [this](const std::string& why) { replica_->disconnected(why); }}) {}
+            {[this] { found_varve(); }, [this] { found_redis(); },
+             [this](std::string_view bytes) {
+               redis_.active() ? redis_.received(bytes) : replica_->received(bytes);
+             },
+             [this] { return redis_.active() ? redis_.wants_input() : replica_->wants_input(); },
+             [this](const std::string& why) {
+               redis_.active() ? redis_.disconnected(why) : replica_->disconnected(why);
+             }}) {}
 
 Replication::~Replication() = default;
 
@@ -67,6 +76,7 @@ engine::Status Replication::start(bool clean) {
 void Replication::stop() {
   stopping_ = true;
   replica_->stop();
+  redis_.stop();
   link_.close();
   for (const Waiter& waiter : std::exchange(waiters_, {}))
     server_.dispatcher().answer(*waiter.client, [](resp::ReplyWriter&) {});
@@ -102,6 +112,10 @@ void Replication::change_role(std::string host, int port) {
     return;
   }
   role_later_ = nullptr;
+  if (redis_.active()) {
+    redis_.stop();
+    link_.close();
+  }
   const bool was_replica = is_replica();
   primary_host_ = std::move(host);
   primary_port_ = port;
@@ -138,8 +152,7 @@ void Replication::begin_epoch_if_due() {
 std::string_view Replication::refusal(uint32_t flags) const {
   if (is_replica()) {
     if (flags & cmd::kWrite) return kReadOnly;
-    if (!replica_->link_up() && !(flags & cmd::kStale) && !server_.settings().replica_serve_stale_data)
-      return kNoLink;
+    if (!link_up() && !(flags & cmd::kStale) && !server_.settings().replica_serve_stale_data) return kNoLink;
     return {};
   }
   if (!(flags & cmd::kWrite)) return {};
@@ -157,6 +170,24 @@ void Replication::connect() {
   log_notice("Connecting to MASTER %s:%d", primary_host_.c_str(), primary_port_);
   link_.open(primary_host_, primary_port_);
 }
+
+void Replication::found_varve() {
+  if (!redis_.active()) return replica_->connected();
+  log_notice("The primary is a Varve now");
+  redis_.stop();
+  link_.close();
+  replica_->start();
+}
+
+void Replication::found_redis() {
+  if (redis_.active()) return redis_.connected();
+  replica_->disconnected("it is no Varve");  // So stopping it leaves the connection open.
+  replica_->stop();
+  redis_.begin();
+  epoch_due_ = true;
+  begin_epoch_if_due();
+}
+
 void Replication::send(std::string bytes) { link_.send(bytes); }
 void Replication::disconnect() { link_.close(); }
 void Replication::say(const std::string& what) { log_notice("MASTER <-> REPLICA: %s", what.c_str()); }
@@ -172,7 +203,7 @@ void Replication::published(const replication::Published& message) {
 }
 
 void Replication::publish(std::string_view channel, std::string_view text, bool sharded) {
-  if (replicas_.size() == 0 || is_replica()) return;
+  if (replicas_.size() == 0 || (is_replica() && !redis_.active())) return;
   replicas_.publish({std::string(channel), std::string(text), sharded});
 }
 
@@ -227,6 +258,7 @@ void Replication::end_turn() {
 void Replication::progressed() {
   if (stopping_ || switching_) return;
   replica_->progressed();
+  redis_.progressed();
   link_.read_on();
   answer_waiters();
   advance_failover();
@@ -242,6 +274,7 @@ void Replication::acknowledged() {
 void Replication::cron() {
   if (stopping_ || switching_) return;
   replica_->tick();
+  redis_.tick();
   link_.read_on();
   replicas_.tick();
   answer_waiters();

@@ -7,7 +7,8 @@
 //
 // Invariants
 //   S1  A replica writes nothing of its own: no command, no expiry, no upkeep. Whatever asks to write asks
-//       may_write() first, again each time it comes back from waiting.
+//       may_write() first, again each time it comes back from waiting. What a Redis sends its replica is
+//       written here in an epoch of our own, so Varves can follow in turn.
 //   S2  A primary writes nothing before the record of its epoch.
 //
 // Threads: the reactor.
@@ -25,6 +26,7 @@
 #include "replication/replica.h"
 #include "resp/reply_writer.h"
 #include "server/primary_link.h"
+#include "server/redis_follower.h"
 #include "server/replicas.h"
 #include "server/reply_gate.h"
 
@@ -48,6 +50,8 @@ class Replication final : public replication::ReplicaHost {
   const std::string& primary_host() const { return primary_host_; }
   int primary_port() const { return primary_port_; }
   const replication::Replica& link() const { return *replica_; }
+  const RedisFollower& redis() const { return redis_; }  // Active: the primary is a Redis.
+  bool link_up() const { return redis_.active() ? redis_.link_up() : replica_->link_up(); }
   const replication::History& history() const { return history_; }
   void follow(std::string host, int port);
   void promote();
@@ -109,6 +113,8 @@ class Replication final : public replication::ReplicaHost {
   void published(const replication::Published& message) override;
   void say(const std::string& what) override;
 
+  void found_varve();
+  void found_redis();
   void change_role(std::string host, int port);
   void begin_epoch_if_due();
   void reopened(const engine::Status& status);
@@ -122,6 +128,7 @@ class Replication final : public replication::ReplicaHost {
   Replicas replicas_;
   replication::ReplicaOptions replica_options_;
   std::unique_ptr<replication::Replica> replica_;
+  RedisFollower redis_;
   PrimaryLink link_;
 
   std::string primary_host_;  // Empty: a primary.

@@ -46,6 +46,20 @@ const char* link_word(replication::Replica::State state) {
   return "connect";
 }
 
+const char* link_word(RedisFollower::State state) {
+  switch (state) {
+    case RedisFollower::State::kOff:
+    case RedisFollower::State::kWaiting: return "connect";
+    case RedisFollower::State::kConnecting:
+    case RedisFollower::State::kGreeting: return "connecting";
+    case RedisFollower::State::kPromised:
+    case RedisFollower::State::kLoading:
+    case RedisFollower::State::kTail: return "sync";
+    case RedisFollower::State::kStreaming: return "connected";
+  }
+  return "connect";
+}
+
 void role(CommandContext& c) {
   Replication& replication = c.server.replication();
   if (replication.is_replica()) {
@@ -53,8 +67,10 @@ void role(CommandContext& c) {
     c.reply.bulk("slave");
     c.reply.bulk(replication.primary_host());
     c.reply.integer(replication.primary_port());
-    c.reply.bulk(link_word(replication.link().state()));
-    return c.reply.integer(replication.link().link_up() ? static_cast<int64_t>(c.server.engine().end()) : -1);
+    const RedisFollower& redis = replication.redis();
+    c.reply.bulk(redis.active() ? link_word(redis.state()) : link_word(replication.link().state()));
+    if (!replication.link_up()) return c.reply.integer(-1);
+    return c.reply.integer(static_cast<int64_t>(redis.active() ? redis.offset() : c.server.engine().end()));
   }
   size_t online = 0;
   replication.replicas().each([&](const Client&, const auto& session) { online += session.online(); });

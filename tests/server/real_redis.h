@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "resp/input_buffer.h"
 #include "resp/reply_parser.h"
@@ -24,19 +25,23 @@
 class RealRedis {
  public:
   // Starts one on a socket in a directory of its own. Null: there is no redis-server here.
-  // With `rdb`, the path of an RDB file, it holds what a copy of that does.
-  static std::unique_ptr<RealRedis> start(const std::string& rdb = {}) {
+  // With `rdb`, the path of an RDB file, it holds what a copy of that does. `options`: command line words.
+  static std::unique_ptr<RealRedis> start(const std::string& rdb = {},
+                                          const std::vector<std::string>& options = {}) {
     std::string dir = (std::filesystem::temp_directory_path() / "varve-redis-XXXXXX").string();
     if (mkdtemp(dir.data()) == nullptr) return nullptr;
     const std::string socket = dir + "/s";
     if (!rdb.empty()) std::filesystem::copy_file(rdb, dir + "/dump.rdb");
+    std::vector<const char*> words = {"redis-server", "--port", "0",     "--unixsocket", socket.c_str(),
+                                      "--save",       "",       "--dir", dir.c_str()};
+    for (const std::string& option : options) words.push_back(option.c_str());
+    words.push_back(nullptr);
     const pid_t pid = fork();
     if (pid == 0) {
       const int null = open("/dev/null", O_WRONLY);
       dup2(null, STDOUT_FILENO);
       dup2(null, STDERR_FILENO);
-      execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket.c_str(), "--save", "",
-             "--dir", dir.c_str(), "--enable-debug-command", "yes", static_cast<char*>(nullptr));
+      execvp("redis-server", const_cast<char* const*>(words.data()));
       _exit(127);
     }
     std::unique_ptr<RealRedis> redis(new RealRedis(dir, pid));
