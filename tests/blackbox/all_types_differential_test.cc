@@ -132,7 +132,7 @@ Command in_script(const Command& command) {
 
 TEST_SUITE("blackbox/all_types_differential") {
   TEST_CASE("all types, restarts and cold reads in between, answer as redis-server does") {
-    const auto redis = RealRedis::start();
+    const auto redis = RealRedis::start({}, {"--enable-debug-command", "yes"});
     if (redis == nullptr) {
       MESSAGE("no redis-server here");
       return;
