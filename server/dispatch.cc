@@ -439,7 +439,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
     server_.stats().count_lookups(view.hits(), view.misses());
   engine::Lsn lsn = std::max(view.seen(), context.seen);
   if (effects_.reads.wanted) [[unlikely]] {  // Before its own writes are told of.
-    Tracking::note(command, context.args, &effects_.reads);
+    Tracking::note(command, context.args, 0, &effects_.reads);
     server_.tracking().remember(client, effects_.reads);
   }
   const bool wrote = !batch_.empty();

@@ -151,7 +151,7 @@ void Dispatcher::worker_done(Client& client, LongRun& run) {
   const Request request = client.requests.front();
   finish(client, request, mark, run.seen, false);
   if (run.tracked) {
-    Tracking::note(*request.command, client.requests.args(request), &run.effects.reads);
+    Tracking::note(*request.command, client.requests.args(request), 0, &run.effects.reads);
     server_.tracking().long_read_ends(client, run.effects.reads, remembers);
   }
   server_.deliver(run.effects, run.seen);

@@ -66,6 +66,7 @@ void nested_call(CommandContext& outer, const Command& command, std::span<const 
   const uint64_t started_us = server.env().clock.monotonic_us();
   const uint32_t hits = outer.view.hits(), misses = outer.view.misses();
   const uint64_t mark = reply.mark();
+  const size_t names_before = inner.effects->reads.keys.size();
   KeyEvents key_events(*inner.effects, inner.database, inner.database_number, &server.databases(),
                        command.flags & cmd::kReadonly);
   key_events.note_all_objects(outer.server.tracking().wants_names(command));
@@ -73,7 +74,7 @@ void nested_call(CommandContext& outer, const Command& command, std::span<const 
   command.handler(inner);
   outer.view.watch(nullptr);
 
-  if (inner.effects->reads.wanted) Tracking::note(command, args, &inner.effects->reads);
+  if (inner.effects->reads.wanted) Tracking::note(command, args, names_before, &inner.effects->reads);
   outer.seen = std::max(outer.seen, inner.seen);
   outer.lasting |= inner.lasting;
   outer.databases_changed = inner.databases_changed;

@@ -74,8 +74,11 @@ bool Tracking::remembers(const TrackingMode& mode) {
   return mode.opt_in ? mode.caching : !(mode.opt_out && mode.caching);
 }
 
-void Tracking::note(const Command& command, std::span<const std::string_view> args, Effects::Reads* reads) {
-  if (!(command.flags & cmd::kReadonly)) return;
+void Tracking::note(const Command& command, std::span<const std::string_view> args, size_t before,
+                    Effects::Reads* reads) {
+  const bool reads_keys = command.spec->group == Group::kScripting ? reads->keys.size() > before
+                                                                   : (command.flags & cmd::kReadonly) != 0;
+  if (!reads_keys) return;
   std::vector<KeyAt> keys;
   keys_of(command, args, &keys);
   for (const KeyAt& key : keys) reads->keys.emplace_back(args[key.position]);

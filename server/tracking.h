@@ -59,8 +59,10 @@ class Tracking final : public TouchListener {
   // ---- what is read
   // Whether what the running command reads is to be remembered.
   static bool remembers(const TrackingMode& mode);
-  // The names that a command reads, to *reads.
-  static void note(const Command& command, std::span<const std::string_view> args, Effects::Reads* reads);
+  // The names that a command reads, to *reads. A script stands for its keys as soon as it has read anything,
+  // though it were another key: there were `before` names before it.
+  static void note(const Command& command, std::span<const std::string_view> args, size_t before,
+                   Effects::Reads* reads);
   void remember(const Client& client, const Effects::Reads& reads);
   // Around a long read of a client that tracks. `remembers`: as it was when the command ran.
   void long_read_begins() { ++long_reads_; }

@@ -52,9 +52,12 @@ void flushdb(CommandContext& c) {
 void flushall(CommandContext& c) {
   if (!only_flush_mode(c)) return;
   Databases& databases = c.server.databases();
+  // One is emptied in any case: who tracks keys that are not there is told all the same.
+  databases.empty(c.view, c.database_number);
   for (uint32_t number = 0; number < databases.count(); ++number) {
     // A count is never too low, so a database that is passed over is empty. But it knows nothing of what this
     // transaction has written.
+    if (number == c.database_number) continue;
     if (c.nested || c.server.engine().count(databases.object(number)) > 0) databases.empty(c.view, number);
   }
   c.databases_changed = true;

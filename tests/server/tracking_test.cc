@@ -95,6 +95,20 @@ TEST_SUITE("server/tracking") {
     CHECK(harness.server->tracking().items() == 0);
   }
 
+  TEST_CASE("flushing what is empty invalidates what was not there") {
+    for (const char* how : {"FLUSHALL", "FLUSHDB"}) {
+      CAPTURE(how);
+      Harness harness(12);
+      const auto reader = harness.connect(), writer = harness.connect();
+      harness.call(*reader, {"HELLO", "3"});
+      harness.call(*reader, {"CLIENT", "TRACKING", "ON"});
+      harness.call(*reader, {"GET", "k"});
+      CHECK(harness.call(*writer, {how}) == "OK");
+      CHECK(harness.replies(*reader, 1).size() == 1);
+      CHECK(harness.server->tracking().keys() == 0);
+    }
+  }
+
   TEST_CASE("BCAST tells of all keys with a prefix, together, at the end of a turn") {
     Harness harness(1);
     const auto peer = tracker(harness, {"BCAST", "PREFIX", "user:", "PREFIX", "obj"});
