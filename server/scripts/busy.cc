@@ -66,9 +66,10 @@ void Busy::serve() {
   std::vector<pollfd> sockets;
   std::vector<Client*> clients;
   server_.clients().each([&](Client& client) {
-    if (&client == &running_->context.client || client.waiting || !client.requests.empty() ||
-        client.closing_after_reply())
-      return;
+    if (&client == &running_->context.client) return;  // Its reply may have begun, and may be taken back.
+    // Who was answered in the turn in which the script began: that turn may not end for long.
+    if (!client.output.empty()) client.send(server_.commit());
+    if (client.closed() || client.waiting || !client.requests.empty() || client.closing_after_reply()) return;
     sockets.push_back({client.fd(), POLLIN, 0});
     clients.push_back(&client);
   });
@@ -101,10 +102,16 @@ void Busy::answer(Client& client, std::span<const std::string_view> args) {
   const uint64_t mark = client.reply.mark();
   const Command* command = server_.table().find(args);
   const auto refuse = [&](std::string_view error) {
-    client.reply.error(error);
-    if (client.transaction) client.transaction->abort();
+    std::string text(error);
+    if (client.transaction && command != nullptr && Transaction::is_exec(*command)) {
+      server_.end_transaction(client);
+      text.insert(0, "EXECABORT Transaction discarded because of: ");
+    } else if (client.transaction) {
+      client.transaction->abort();
+    }
+    client.reply.error(text);
     if (command) ++server_.stats().by_command[command->id].rejected;
-    server_.stats().count_error(std::string("-").append(error));
+    server_.stats().count_error(std::string("-").append(text));
   };
   if (command == nullptr) {
     refuse("ERR " + unknown_command_message(server_.table(), args));

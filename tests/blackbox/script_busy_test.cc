@@ -1,6 +1,7 @@
 // A script that takes long, seen from other connections. No clocks: it never ends by itself, and what is
 // waited for is a reply.
 #include <doctest/doctest.h>
+#include <signal.h>
 
 #include <string>
 #include <vector>
@@ -65,6 +66,48 @@ TEST_SUITE("blackbox/scripts") {
       CHECK(reply == "OK");
       CHECK(to_text(runner.read()).starts_with("(error) ERR Script killed by user"));
     }
+  }
+
+  TEST_CASE("an EXEC that comes while a script runs is aborted, and its connection is out of MULTI") {
+    const ServerProcess server({"--busy-reply-threshold", "1"});
+    Client runner = Client::over_tcp(server), other = Client::over_tcp(server),
+           late = Client::over_tcp(server);
+    CHECK(run(other, {"MULTI"}) == "OK");
+    CHECK(run(other, {"INCR", "n"}) == "QUEUED");
+    runner.send({"EVAL", kForever, "0"});
+    while (run(late, {"GET", "n"}) != kBusy) {
+    }
+    const std::string aborted = "(error) EXECABORT Transaction discarded because of: " + kBusy.substr(8);
+    CHECK(run(other, {"EXEC"}) == aborted);
+    // MULTI itself is allowed, but what cannot be queued must not be left out silently.
+    CHECK(run(late, {"MULTI"}) == "OK");
+    CHECK(run(late, {"INCR", "n"}) == kBusy);
+    CHECK(run(other, {"SCRIPT", "KILL"}) == "OK");
+    CHECK(to_text(runner.read()).starts_with("(error) ERR Script killed by user"));
+    CHECK(run(late, {"INCR", "n"}) == "QUEUED");
+    CHECK(run(late, {"EXEC"}) == "(error) EXECABORT Transaction discarded because of previous errors.");
+    CHECK(run(other, {"GET", "n"}) == "nil");
+    CHECK(run(other, {"EXEC"}) == "(error) ERR EXEC without MULTI");
+  }
+
+  // The suite of Redis hung on this now and then: a reply leaves at the end of a turn, and the script was in
+  // it.
+  TEST_CASE("who was answered just before a script began hears so while it runs") {
+    const ServerProcess server({"--busy-reply-threshold", "1"});
+    Client early = Client::over_tcp(server), runner = Client::over_tcp(server);
+    CHECK(run(early, {"PING"}) == "PONG");
+    CHECK(run(runner, {"PING"}) == "PONG");
+    // Both have come when the server looks, in this order.
+    ::kill(server.pid(), SIGSTOP);
+    early.send({"PING"});
+    runner.send({"EVAL", kForever, "0"});
+    ::kill(server.pid(), SIGCONT);
+    CHECK(to_text(early.read()) == "PONG");
+    std::string reply;
+    do reply = run(early, {"SCRIPT", "KILL"});
+    while (reply.find("NOTBUSY") != std::string::npos);
+    CHECK(reply == "OK");
+    CHECK(to_text(runner.read()).starts_with("(error) ERR Script killed by user"));
   }
 
   TEST_CASE("a script that has written is not killed; SHUTDOWN NOSAVE ends it, and drops what it wrote") {
