@@ -37,7 +37,10 @@ void observe(Server& server, const Client& client, const RanCommand& ran, uint64
     server.latency().note(flags & cmd::kFast ? "fast-command" : "command", now_ms / 1000,
                           ran.duration_us / 1000, settings.latency_monitor_threshold_ms);
   }
-  if (!server.monitors().empty() && !(flags & (cmd::kSkipMonitor | cmd::kAdmin))) {
+  // Redis's flag says of EVAL only that it shows itself, before what it calls.
+  const bool shown_to_monitors = !(flags & cmd::kAdmin) && (!(flags & cmd::kSkipMonitor) ||
+                                                            ran.command.spec->group == Group::kScripting);
+  if (!server.monitors().empty() && shown_to_monitors) {
     const int64_t unix_us = now_ms * 1000 + static_cast<int64_t>(now_us % 1000);
     const std::string line =
         monitor_line(unix_us, ran.database, ran.scripted ? nullptr : &client, shown.args);
