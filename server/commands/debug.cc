@@ -127,7 +127,7 @@ constexpr Subcommand kSubcommands[] = {
     {"object", 3, 3, &debug_object, "OBJECT <key>", "Show how <key> is stored."},
     {"set-active-expire", 3, 3, &set_active_expire, "SET-ACTIVE-EXPIRE <0|1>",
      "Whether expired keys that nobody asks for are reclaimed."},
-    {"reload", 2, 4, &debug_reload, "RELOAD [MERGE] [NOFLUSH]",
+    {"reload", 2, 5, &debug_reload, "RELOAD [NOFLUSH MERGE] [NOSAVE]",
      "Write everything to tables, close the store and open it again."},
     {"loadaof", 2, 2, &debug_loadaof, "LOADAOF", "Close the store and open it again: the log is replayed."},
     {"digest", 2, 2, &debug_digest, "DIGEST", "A digest of all data, as Redis makes it."},

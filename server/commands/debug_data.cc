@@ -97,14 +97,22 @@ void reload_and_answer(Server& server, Client& client) {
 
 // Everything to tables; then the engine is closed and opened, and what is read from here on comes from disk.
 void debug_reload(CommandContext& c) {
+  bool save = true, flush = true, merge = false;
   for (std::string_view option : c.args.subspan(2)) {
-    if (equals_ignoring_case(option, "nosave")) {
-      return c.reply.error("ERR DEBUG RELOAD NOSAVE: there is no older state of the data to go back to.");
-    }
-    if (!equals_ignoring_case(option, "merge") && !equals_ignoring_case(option, "noflush")) {
+    if (equals_ignoring_case(option, "nosave"))
+      save = false;
+    else if (equals_ignoring_case(option, "noflush"))
+      flush = false;
+    else if (equals_ignoring_case(option, "merge"))
+      merge = true;
+    else
       return c.reply.error("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
-    }
   }
+  // What is on disk is all that there is: it cannot be loaded again over itself, unless that changes nothing.
+  if (!flush && !merge)
+    return c.reply.error("ERR Error trying to load the RDB: without MERGE every key is there already.");
+  if (!save && flush)
+    return c.reply.error("ERR DEBUG RELOAD NOSAVE: there is no older state of the data to go back to.");
   if (cannot_wait(c)) return;
   c.server.dispatcher().suspend(c.client);
   c.server.save([&server = c.server, &client = c.client](const engine::Status& status) {
