@@ -10,6 +10,7 @@
 #include "server/key_watcher.h"
 #include "server/log.h"
 #include "server/observe.h"
+#include "server/out_of_memory.h"
 #include "server/replication.h"
 #include "server/scripts/scripting.h"
 #include "server/server.h"
@@ -60,6 +61,22 @@ bool confirms_by_push(const Command& command) {
 bool runs_among_messages(const Command& command) {
   return confirms_by_push(command) || command.name == "ping" || command.name == "quit" ||
          command.name == "reset";
+}
+
+// What the command may do with these arguments.
+uint32_t flags_of(Server& server, const Command& command, std::span<const std::string_view> args) {
+  if (command.spec->group != Group::kScripting) [[likely]]
+    return command.flags;
+  return server.scripting().flags_of(command, args);
+}
+
+// A script's error is in most cases that of a command that it called, which is counted with that. `line`: the
+// beginning of it; the script's name stands at its end.
+bool comes_from_inside(std::string_view line, const CallLog& calls) {
+  return std::any_of(calls.calls().begin(), calls.calls().end(), [&](const CallLog::Call& call) {
+    const std::string_view inner = std::string_view(call.error).substr(0, call.error.find('\r'));
+    return !inner.empty() && line.starts_with(inner.substr(0, line.size()));
+  });
 }
 
 // Scripts that only read have the flag of those that may, but Lua belongs to the reactor.
@@ -163,7 +180,7 @@ Dispatcher::Ran Dispatcher::execute(Client& client, const Request request) {
     }
     if (refused(client, command, args)) return Ran::kDone;
   }
-  uint32_t flags = command.flags;
+  uint32_t flags = flags_of(server_, command, args);
   size_t estimate = write_estimate(args);
   bool queues = false;
   Run kind = Run::kInEarnest;
@@ -198,13 +215,18 @@ Dispatcher::Ran Dispatcher::execute(Client& client, const Request request) {
 void Dispatcher::queue(Client& client, const Request& request) {
   const Args args = client.requests.args(request);
   const bool in_vain = client.transaction->aborted() || (client.watcher && client.watcher->touched());
-  if (!in_vain) client.transaction->queue(*request.command, args, write_estimate(args));
+  if (!in_vain)
+    client.transaction->queue(*request.command, args, flags_of(server_, *request.command, args),
+                              write_estimate(args));
   const uint64_t mark = client.reply.mark();
   client.reply.simple("QUEUED");
   after_reply(client, mark);
 }
 
 bool Dispatcher::refused(Client& client, const Command& command, Args args) {
+  const uint32_t flags = flags_of(server_, command, args);
+  const uint32_t queued =
+      client.transaction && Transaction::is_exec(command) ? client.transaction->flags() : 0;
   const Settings& settings = server_.settings();
   // MODULE says itself that there are none.
   if ((command.flags & cmd::kProtected) && !command.name.starts_with("module|")) {
@@ -220,7 +242,12 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
       authorize(server_, client, command, args, client.transaction ? Place::kQueued : Place::kTopLevel);
   if (error.empty() && client.transaction && (command.flags & cmd::kNoMulti)) [[unlikely]]
     error = "ERR Command not allowed inside a transaction";
-  if (error.empty()) error = server_.replication().refusal(command.flags);
+  // What queues takes memory itself.
+  if (error.empty() && memory_denied(settings) &&
+      (((flags | queued) & cmd::kDenyOom) || (client.transaction && !Transaction::runs_at_once(command))))
+      [[unlikely]]
+    error = kOutOfMemory;
+  if (error.empty()) error = server_.replication().refusal(flags);
   if (!error.empty()) {
     reject(client, &command, error);
     return true;
@@ -508,7 +535,7 @@ void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, e
   if (server_.settings().latency_tracking) own.latency_ns.record(duration_us * 1000);
   if (failed) [[unlikely]] {
     ++own.failed;
-    stats.count_error({beginning.data(), shown});
+    if (!comes_from_inside({beginning.data(), shown}, calls_)) stats.count_error({beginning.data(), shown});
   }
 
   const Durability durability = client.session.durability.value_or(server_.default_durability());

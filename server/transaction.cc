@@ -8,7 +8,7 @@
 
 namespace server {
 
-void Transaction::queue(const Command& command, Args args, size_t bytes_to_write) {
+void Transaction::queue(const Command& command, Args args, uint32_t flags, size_t bytes_to_write) {
   INVARIANT(!aborted_);
   Queued queued{&command, {}, {}};
   size_t bytes = 0;
@@ -21,9 +21,9 @@ void Transaction::queue(const Command& command, Args args, size_t bytes_to_write
     queued.ends.push_back(static_cast<uint32_t>(queued.bytes.size()));
   }
   commands_.push_back(std::move(queued));
-  flags_ |= command.flags;
+  flags_ |= flags;
   argument_bytes_ += bytes;
-  if (command.flags & (cmd::kWrite | cmd::kMayReplicate)) bytes_to_write_ += bytes_to_write;
+  if (flags & (cmd::kWrite | cmd::kMayReplicate)) bytes_to_write_ += bytes_to_write;
   has_lasting_effects_ |= has_lasting_effect(command);
 }
 

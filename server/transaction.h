@@ -24,8 +24,8 @@ class Transaction {
  public:
   using Args = std::span<const std::string_view>;
 
-  // Requires: !aborted().
-  void queue(const Command& command, Args args, size_t bytes_to_write);
+  // `flags`: the command's, as they are for these arguments. Requires: !aborted().
+  void queue(const Command& command, Args args, uint32_t flags, size_t bytes_to_write);
   // A command was refused: EXEC will say so. What is queued is not needed any more.
   void abort();
   bool aborted() const { return aborted_; }

@@ -23,6 +23,10 @@ void AclLog::add(AclLogEntry entry, uint64_t length_max) {
   while (entries_.size() > length_max) entries_.pop_back();
 }
 
+void AclLog::take_back() {
+  if (!entries_.empty() && --entries_.front().count == 0) entries_.pop_front();
+}
+
 const char* name_of(AclLogEntry::Reason reason) {
   static constexpr const char* kNames[] = {"command", "key", "channel", "auth"};
   return kNames[static_cast<size_t>(reason)];

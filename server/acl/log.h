@@ -25,6 +25,8 @@ struct AclLogEntry {
 class AclLog {
  public:
   void add(AclLogEntry entry, uint64_t length_max);
+  // Undoes the last add() that has not been undone. Requires: clear() was not called in between.
+  void take_back();
   void clear() { entries_.clear(); }
   const std::deque<AclLogEntry>& entries() const { return entries_; }
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "server/acl/acl.h"
 #include "server/authorize.h"
 #include "server/bindings.h"
 #include "server/call_log.h"
@@ -61,6 +62,8 @@ bool watched_keys_changed(CommandContext& c) {
 bool still_allowed(CommandContext& c, const Command& command, Transaction::Args args) {
   const std::string_view error = authorize(c.server, c.client, command, args, Place::kExec);
   if (error.empty()) return true;
+  if (!error.starts_with("NOAUTH"))  // That is not logged.
+    c.effects->on_take_back([&log = c.server.acl().log] { log.take_back(); });
   c.reply.error(error);
   if (c.calls != nullptr) c.calls->at(c.calls->begin(nullptr)).error = "-" + std::string(error);
   return false;

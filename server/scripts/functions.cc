@@ -57,6 +57,10 @@ void Functions::refresh(const engine::Batch& batch) {
   engine::BatchReader reader(batch.bytes());
   while (reader.next()) {
     if (reader.op() == engine::Batch::Op::kMoved || !reader.key().starts_with(kTag)) continue;
+    if (const auto ahead = ahead_.find(reader.key().substr(1)); ahead != ahead_.end()) {
+      ahead_.erase(ahead);
+      continue;
+    }
     remove(reader.key().substr(1));
     if (reader.op() == engine::Batch::Op::kPut) install(reader.value());
   }
@@ -97,6 +101,26 @@ size_t Functions::source_bytes() const {
 
 // ------------------------------------------------------------------ changes
 
+void Functions::change(CommandContext& c, const std::string& name, std::optional<std::string_view> source) {
+  if (source)
+    c.view.put(record_key(name), *source);
+  else
+    c.view.erase(record_key(name));
+  c.databases_changed = true;
+  if (!c.nested) return;
+  const auto found = libraries_.find(name);
+  std::optional<std::string> before;
+  if (found != libraries_.end()) before = found->second.source;
+  const bool first = ahead_.insert(name).second;
+  remove(name);
+  if (source) install(*source);
+  c.effects->on_take_back([this, name, before, first] {
+    if (first) ahead_.erase(name);
+    remove(name);
+    if (before) install(*before);
+  });
+}
+
 std::string Functions::examine(std::string_view source, uint64_t timeout_us, Library* library) {
   const LibraryHead head = read_library_head(source);
   if (!head.error.empty()) return head.error;
@@ -119,16 +143,14 @@ std::string Functions::load(CommandContext& c, std::string_view source, bool rep
     if (found != by_name_.end() && found->second.library->name != library.name)
       return "Function " + function + " already exists";
   }
-  c.view.put(record_key(library.name), source);
-  c.databases_changed = true;
+  change(c, library.name, source);
   *name = library.name;
   return {};
 }
 
 std::string Functions::erase(CommandContext& c, std::string_view name) {
   if (!libraries_.contains(name)) return "Library not found";
-  c.view.erase(record_key(name));
-  c.databases_changed = true;
+  change(c, std::string(name), std::nullopt);
   return {};
 }
 
@@ -143,8 +165,9 @@ void Functions::store(View& view, std::string_view source) {
 }
 
 void Functions::flush(CommandContext& c) {
-  flush(c.view);
-  c.databases_changed = true;
+  std::vector<std::string> names;
+  for (const auto& [name, library] : libraries_) names.push_back(name);
+  for (const std::string& name : names) change(c, name, std::nullopt);
 }
 
 std::string Functions::restore(CommandContext& c, const std::vector<std::string>& sources, Restore policy) {
@@ -172,12 +195,16 @@ std::string Functions::restore(CommandContext& c, const std::vector<std::string>
       }
     }
   }
-  for (const auto& [name, library] : fresh) c.view.put(record_key(name), library.source);
-  c.databases_changed = true;
+  for (const auto& [name, library] : fresh) change(c, name, library.source);
   return {};
 }
 
 // ------------------------------------------------------------------ FCALL
+
+std::optional<uint32_t> Functions::flags(std::string_view function) const {
+  const auto found = by_name_.find(lower(function));
+  return found == by_name_.end() ? std::nullopt : std::optional(found->second.function->flags);
+}
 
 void Functions::call(CommandContext& c, bool by_read_only_command) {
   const auto found = by_name_.find(lower(c.args[1]));

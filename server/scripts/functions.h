@@ -2,7 +2,9 @@
 //
 // A library is data: its record ('F' name -> source) is written by the batch of the command that loads or
 // deletes it, is as durable as any other write, and reaches replicas with the log. What is in memory follows
-// the records: it changes when a batch that writes them has been applied, whoever made it.
+// the records: it changes when a batch that writes them has been applied, whoever made it. Inside a
+// transaction it changes at once, so that what comes behind in it sees that, and back if the run is taken
+// back.
 //
 // Function names are told apart without regard to case, library names with it, as in Redis.
 //
@@ -11,6 +13,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +37,8 @@ class Functions {
   // A batch has been applied that may write records of libraries.
   void refresh(const engine::Batch& batch);
 
+  // The flags of a function; nothing: there is none.
+  std::optional<uint32_t> flags(std::string_view function) const;
   // FCALL, FCALL_RO.
   void call(CommandContext& c, bool by_read_only_command);
 
@@ -64,11 +70,14 @@ class Functions {
   std::string examine(std::string_view source, uint64_t timeout_us, Library* library);
   void install(std::string_view source);
   void remove(std::string_view name);
+  // Writes a library's record, or with no source erases it.
+  void change(CommandContext& c, const std::string& name, std::optional<std::string_view> source);
 
   Server& server_;
   Interrupt& interrupt_;
   std::unique_ptr<Interpreter> interpreter_;  // Made by the first library.
   Libraries libraries_;
+  std::set<std::string, std::less<>> ahead_;  // Changed by a transaction whose batch is to be applied yet.
   std::map<std::string, Place, std::less<>> by_name_;  // In lower case.
 };
 

@@ -2,9 +2,19 @@
 
 #include <vector>
 
+#include "server/command_spec.h"
 #include "server/config/entry.h"
 
 namespace server {
+
+uint32_t command_flags_of(uint32_t command_flags, uint32_t script_flags) {
+  if (script_flags & script::kCompatible) return command_flags;
+  uint32_t flags = command_flags & ~(cmd::kStale | cmd::kDenyOom | cmd::kWrite | cmd::kMayReplicate);
+  if (!(script_flags & (script::kAllowOom | script::kNoWrites))) flags |= cmd::kDenyOom;
+  if (!(script_flags & script::kNoWrites)) flags |= cmd::kWrite;
+  if (script_flags & script::kAllowStale) flags |= cmd::kStale;
+  return flags;
+}
 
 ScriptHead read_script_head(std::string_view text) {
   ScriptHead head;

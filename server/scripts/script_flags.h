@@ -32,6 +32,9 @@ inline constexpr FlagName kFlagNames[] = {{kNoWrites, "no-writes"},
                                           {kAllowCrossSlotKeys, "allow-cross-slot-keys"}};
 }  // namespace script
 
+// What a command that runs a script with these flags may do, if by itself it may do `command_flags`.
+uint32_t command_flags_of(uint32_t command_flags, uint32_t script_flags);
+
 // Of a script for EVAL.
 struct ScriptHead {
   std::string error;  // Without its code; empty: the rest is good.

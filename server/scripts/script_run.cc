@@ -4,13 +4,18 @@
 #include <array>
 #include <utility>
 
+#include "server/acl/acl.h"
 #include "server/authorize.h"
+#include "server/call_log.h"
 #include "server/client.h"
 #include "server/nested_call.h"
+#include "server/out_of_memory.h"
+#include "server/replication.h"
 #include "server/scripts/convert.h"
 #include "server/scripts/sandbox.h"
 #include "server/scripts/script_flags.h"
 #include "server/server.h"
+#include "server/units.h"
 
 namespace server {
 namespace {
@@ -115,6 +120,18 @@ void call_in_lua(lua_State* lua, ScriptRun& run, const ScriptCall& call, resp::R
   reply.error(text);
 }
 
+// XREAD and XREADGROUP may run, but not wait. Elsewhere in a transaction they find nothing instead.
+std::string refuse_to_block(const Command& command, std::span<const std::string_view> args) {
+  if (command.name != "xread" && command.name != "xreadgroup") return {};
+  for (size_t i = 1; i < args.size() && !equals_ignoring_case(args[i], "streams"); ++i) {
+    if (equals_ignoring_case(args[i], "block"))
+      return std::string(args[0]) + " command is not allowed with BLOCK option from scripts";
+    if (equals_ignoring_case(args[i], "group")) i += 2;
+    if (i < args.size() && equals_ignoring_case(args[i], "count")) ++i;
+  }
+  return {};
+}
+
 // Whether it may run at all; a refusal has been replied.
 bool admitted(CommandContext& c, const ScriptCall& call) {
   if (call.flags & (script::kCompatible | script::kNoWrites)) return true;
@@ -128,6 +145,11 @@ bool admitted(CommandContext& c, const ScriptCall& call) {
   }
   if (call.by_read_only_command) {
     c.reply.error("ERR Can not execute a script with write flag using *_ro command.");
+    return false;
+  }
+  if (!(call.flags & script::kAllowOom) && memory_denied(c.server.settings())) {
+    c.reply.error(
+        "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'");
     return false;
   }
   return true;
@@ -154,19 +176,45 @@ std::string ScriptRun::refuse(const Command* command, std::span<const std::strin
   if (!command->accepts(args.size())) return "Wrong number of args calling Redis command from script";
   if (command->flags & cmd::kNoScript) return "This Redis command is not allowed from script";
   Server& server = context.server;
-  if (const auto error = authorize(server, context.client, *command, args, Place::kScript); !error.empty())
+  if (const auto error = authorize(server, context.client, *command, args, Place::kScript); !error.empty()) {
+    if (!error.starts_with("NOAUTH"))  // That is not logged.
+      context.effects->on_take_back([&log = server.acl().log] { log.take_back(); });
     return "-" + std::string(error);
+  }
+  if (command->flags & cmd::kBlocking) {
+    if (const auto error = refuse_to_block(*command, args); !error.empty()) return error;
+  }
   if (read_only && (command->flags & (cmd::kWrite | cmd::kMayReplicate)))
     return "Write commands are not allowed from read-only scripts.";
+  if ((command->flags & cmd::kDenyOom) && !wrote && !allow_oom && memory_denied(server.settings()))
+    return "-" + std::string(kOutOfMemory);
+  if (!wrote) {
+    if (const auto error = server.replication().refusal(command->flags); !error.empty())
+      return "-" + std::string(error);
+  }
   if ((command->flags & cmd::kWrite) && !wrote && !server.engine().refusal().ok())
     return "-MISCONF Errors writing to the log, writes are refused: " + server.engine().refusal().message();
   return {};
 }
 
+void ScriptRun::note_refusal(const Command* command, const std::string& refusal) {
+  if (context.rehearsal) return;
+  if (context.calls != nullptr)
+    context.calls->at(context.calls->begin(nullptr)).error =
+        refusal.starts_with('-') ? refusal : "-ERR " + refusal;
+  if (command == nullptr) return;
+  uint64_t& rejected = context.server.stats().by_command[command->id].rejected;
+  ++rejected;
+  context.effects->on_take_back([&rejected] { --rejected; });
+}
+
 std::string_view ScriptRun::call(std::span<const std::string_view> args, std::string* refusal) {
   const Command* command = context.server.table().find(args);
   *refusal = refuse(command, args);
-  if (!refusal->empty()) return {};
+  if (!refusal->empty()) {
+    note_refusal(command, *refusal);
+    return {};
+  }
   if (command->flags & cmd::kWrite) wrote = true;
   output_.truncate(output_.begin_position());
   resp::ReplyWriter reply(output_, version);
@@ -185,6 +233,7 @@ void run_script(Interpreter& interpreter, Interrupt& interrupt, CommandContext& 
 
   ScriptRun run(c, call.name);
   run.is_eval = call.is_eval;
+  run.allow_oom = !(call.flags & script::kCompatible) && (call.flags & script::kAllowOom);
   run.read_only =
       call.by_read_only_command || (!(call.flags & script::kCompatible) && (call.flags & script::kNoWrites));
   const uint64_t mark = c.reply.mark();

@@ -44,6 +44,7 @@ struct ScriptRun {
   const std::string name;  // The SHA1 of a script, the name of a function.
   bool is_eval = true;
   bool read_only = false;
+  bool allow_oom = false;
   resp::Version version = resp::Version::kResp2;  // In which the script gets replies.
   bool wrote = false;                             // A command that may write has been called.
   uint64_t started_us = 0;
@@ -58,6 +59,7 @@ struct ScriptRun {
 
  private:
   std::string refuse(const Command* command, std::span<const std::string_view> args);
+  void note_refusal(const Command* command, const std::string& refusal);
 
   uint64_t random_ = 0;
   resp::OutputBuffer output_;

@@ -58,6 +58,15 @@ std::string Scripts::load(std::string_view text, std::string* sha1) {
 
 bool Scripts::known(std::string_view sha1) const { return scripts_.contains(lower(sha1)); }
 
+std::optional<uint32_t> Scripts::flags(std::string_view text_or_sha1, By by) const {
+  if (by == By::kSha1) {
+    const auto script = scripts_.find(lower(text_or_sha1));
+    return script == scripts_.end() ? std::nullopt : std::optional(script->second.flags);
+  }
+  const ScriptHead head = read_script_head(text_or_sha1);
+  return head.error.empty() ? std::optional(head.flags) : std::nullopt;
+}
+
 void Scripts::flush() {
   scripts_.clear();
   text_bytes_ = 0;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,8 @@ class Scripts {
   // SCRIPT LOAD. The error is a text with its code; empty: *sha1 names it.
   std::string load(std::string_view text, std::string* sha1);
   bool known(std::string_view sha1) const;
+  // The flags of what EVAL or EVALSHA would run; nothing: it would not.
+  std::optional<uint32_t> flags(std::string_view text_or_sha1, By by) const;
   void flush();
 
   size_t count() const { return scripts_.size(); }
