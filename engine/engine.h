@@ -138,6 +138,8 @@ class Engine {
   // headroom is kept.
   virtual Admission admission(uint64_t batch_bytes, bool erasing) = 0;
   virtual const Status& refusal() const = 0;
+  // For good: written() and synced() stand still, and what waits for more waits in vain.
+  virtual bool log_failed() const = 0;
   // How long the replies of writers should be held so that compaction keeps up; 0 nearly always.
   virtual uint32_t delay_us() const = 0;
   // Makes the batch the newest writes. Returns the LSN at which it ends: what its reply waits for.

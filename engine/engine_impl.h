@@ -27,6 +27,8 @@
 #include "engine/compaction_picker.h"
 #include "engine/dead_objects.h"
 #include "engine/engine.h"
+#include "engine/gaps.h"
+#include "engine/lost_writes.h"
 #include "engine/manifest.h"
 #include "engine/memtable.h"
 #include "engine/merge_job.h"
@@ -62,6 +64,7 @@ class EngineImpl final : public Engine {
   Admission admission(uint64_t batch_bytes, bool erasing) override;
   const Status& refusal() const override { return log_->failure().ok() ? refusal_ : log_->failure(); }
   uint32_t delay_us() const override { return delay_us_; }
+  bool log_failed() const override { return !log_->failure().ok(); }
   Lsn apply(Batch& batch) override;
   void end_turn() override;
   ObjectId new_object() override { return next_object_++; }
@@ -123,6 +126,7 @@ class EngineImpl final : public Engine {
   void learn_ids(std::string_view record);
 
   // ---- writing
+  const std::shared_ptr<const LostWrites>& lost_writes();  // Null while the log is well.
   void apply_operations(BatchReader& operations, Batch* batch, Lsn lsn);
   void write_record(std::string_view key, std::string_view value, uint8_t flags, Existence hint, Lsn lsn,
                     Existence* before);
@@ -191,6 +195,8 @@ class EngineImpl final : public Engine {
   };
   std::deque<Retiring> retiring_;  // In tables; the record index still points into them.
   VersionRef version_;
+  Gaps gaps_;
+  std::shared_ptr<const LostWrites> lost_writes_;  // Made by the first that asks.
   std::unordered_map<ObjectId, int64_t> counts_;
   std::vector<ObjectId> forgotten_counts_;  // For the next edit.
   DeadObjects dead_;

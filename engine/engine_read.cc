@@ -31,8 +31,14 @@ class CurrentReader final : public Reader {
     for (auto frozen = engine_.frozen_.rbegin(); frozen != engine_.frozen_.rend(); ++frozen)
       children.push_back((*frozen)->table->iterator());
     add_iterators(*engine_.version_, begin, end, source_, &children);
-    return bounded_iterator(merging_iterator(std::move(children)), begin, end, {engine_.version_});
+    if (const auto& lost = engine_.lost_writes())
+      newest_ = std::max(newest_, lost->newest(begin, end));
+    else
+      newest_ = engine_.log_->end();
+    return bounded_iterator(merging_iterator(std::move(children)), begin, end, {engine_.version_},
+                            &engine_.gaps_, passed_);
   }
+  void on_passed(Passed passed) override { passed_ = std::move(passed); }
 
   Lookup::State sample(std::string_view begin, std::string_view end, uint64_t random,
                        std::string* key) override {
@@ -46,14 +52,25 @@ class CurrentReader final : public Reader {
   }
 
   const Status& status() const override { return status_; }
-  Lsn newest() const override { return engine_.log_->end(); }
+  Lsn newest() const override { return newest_; }
 
  private:
   EngineImpl& engine_;
   ReadContext& context_;
   CachedBlocks source_;
+  Passed passed_;
+  Lsn newest_ = 0;  // Of its iterators so far.
   Status status_;
 };
+
+const std::shared_ptr<const LostWrites>& EngineImpl::lost_writes() {
+  if (log_failed() && !lost_writes_) {
+    std::vector<const Memtable*> memtables{active_->table.get()};
+    for (const auto& frozen : frozen_) memtables.push_back(frozen->table.get());
+    lost_writes_ = std::make_shared<LostWrites>(memtables, log_->synced());
+  }
+  return lost_writes_;
+}
 
 std::unique_ptr<Reader> EngineImpl::reader(ReadContext& context) {
   return std::make_unique<CurrentReader>(*this, context);
@@ -123,6 +140,7 @@ struct Moment {
   uint64_t unsettled = 0;
   uint64_t hash_seed = 0;
   Lsn lsn = 0;
+  std::shared_ptr<const LostWrites> lost;  // Null if the log was well.
 };
 
 constexpr uint64_t kReadAheadBytes = 1 << 20;
@@ -163,6 +181,7 @@ class SnapshotReader final : public Reader {
   }
 
   std::unique_ptr<Iterator> iterator(std::string_view begin, std::string_view end) override {
+    newest_ = moment_->lost ? std::max(newest_, moment_->lost->newest(begin, end)) : moment_->lsn;
     std::vector<std::unique_ptr<Iterator>> children;
     std::vector<std::shared_ptr<const void>> keep_alive{moment_};
     for (const auto& memtable : moment_->memtables) children.push_back(memtable->iterator());
@@ -191,11 +210,12 @@ class SnapshotReader final : public Reader {
   }
 
   const Status& status() const override { return status_; }
-  Lsn newest() const override { return moment_->lsn; }
+  Lsn newest() const override { return newest_; }
 
  private:
   std::shared_ptr<const Moment> moment_;
   std::vector<BlockRef> blocks_;
+  Lsn newest_ = 0;
   Status status_;
 };
 
@@ -281,7 +301,7 @@ Result<uint64_t> SnapshotImpl::count(ObjectId owner) const {
 }  // namespace
 
 std::shared_ptr<const Snapshot> EngineImpl::snapshot() {
-  if (last_snapshot_lsn_ == log_->end()) {
+  if (last_snapshot_lsn_ == log_->end() && !log_failed()) {
     if (auto last = last_snapshot_.lock()) return last;
   }
   auto moment = std::make_shared<Moment>();
@@ -293,6 +313,7 @@ std::shared_ptr<const Snapshot> EngineImpl::snapshot() {
   moment->unsettled = unsettled();
   moment->hash_seed = hash_seed_;
   moment->lsn = log_->end();
+  moment->lost = lost_writes();
   last_snapshot_lsn_ = moment->lsn;
   auto snapshot = std::make_shared<SnapshotImpl>(std::move(moment), schema_);
   last_snapshot_ = snapshot;

@@ -38,6 +38,8 @@ Engine::Admission EngineImpl::admission(uint64_t batch_bytes, bool erasing) {
     ++stalls_;
     return Admission::kWait;
   }
+  if (!full_ && !refusal_.ok()) [[unlikely]]
+    refusal_ = {};
   return Admission::kOpen;
 }
 
@@ -85,6 +87,7 @@ Existence EngineImpl::probe_tables(std::string_view key, uint64_t hash) const {
 void EngineImpl::write_record(std::string_view key, std::string_view value, uint8_t flags, Existence hint,
                               Lsn lsn, Existence* before) {
   user_bytes_ += key.size() + value.size();
+  if ((flags & kTombstone) == 0) gaps_.put(key);
   const uint64_t hash = hash_key(key, hash_seed_);
   MemRecord* old = index_->find(hash, key);
   const Reference reference = (flags & kTombstone) ? Reference{} : schema_.reference(key, value);
@@ -204,6 +207,7 @@ void EngineImpl::drop_caches() {
 
 void EngineImpl::tick() {
   log_->tick();
+  if (!full_ && !refusal_.ok()) (void)admission(0, false);  // It may have ended unnoticed.
   for (int n = 0; n < 8 && !retiring_.empty(); ++n) retire_some();
   const uint64_t now = env_.clock.monotonic_us();
   if (now >= next_disk_check_us_) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,6 +31,10 @@ class Reader {
   // Records with keys in [begin, end), tombstones hidden; an empty end means no end. The bounds hold for
   // every movement. Cold blocks: Iterator::State::kCold.
   virtual std::unique_ptr<Iterator> iterator(std::string_view begin, std::string_view end) = 0;
+  // Who is told by the iterators made from here on, as they pass over tombstones, how many more they have
+  // passed. It may throw: the iterator is then only good for being destroyed. On a worker nobody is told.
+  using Passed = std::function<void(uint64_t tombstones)>;
+  virtual void on_passed(Passed /*passed*/) {}
   // A key of a record in [begin, end), drawn by chance (`random` decides): each is about as likely as any
   // other, whatever its neighbours. It may have been erased or overwritten since: get() tells. kAbsent: this
   // draw met no record. Cost: as a get() of a key that is not cached.

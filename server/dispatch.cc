@@ -522,6 +522,15 @@ void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, e
   if (client.waiting && client.waiting->blocked) server_.blocking().remove(client.id);
   const uint64_t started_us = client.waiting ? client.waiting->started_us : now_us_;
   const uint64_t ended_us = env_.clock.monotonic_us();
+  const Durability durability = client.session.durability.value_or(server_.default_durability());
+  const bool must_be_held = lsn > server_.commit().of(durability);
+  if (must_be_held && engine_.log_failed()) [[unlikely]] {
+    // It would wait for ever.
+    client.reply.rollback(mark);
+    client.reply.error("MISCONF Errors writing to the log: what this command has read was never made safe: " +
+                       engine_.refusal().message());
+    lsn = 0;
+  }
   std::array<char, 48> beginning;
   const size_t shown = client.output.copy(mark, beginning);
   const bool failed = shown > 0 && beginning[0] == '-';
@@ -538,9 +547,8 @@ void Dispatcher::finish(Client& client, const Request& request, uint64_t mark, e
     if (!comes_from_inside({beginning.data(), shown}, calls_)) stats.count_error({beginning.data(), shown});
   }
 
-  const Durability durability = client.session.durability.value_or(server_.default_durability());
   const uint64_t delay_us = wrote ? engine_.delay_us() : 0;
-  if (lsn > server_.commit().of(durability) || delay_us > 0) {
+  if ((must_be_held && lsn > 0) || delay_us > 0) {
     client.gate.hold(mark, lsn, durability, delay_us > 0 ? ended_us + delay_us : 0, server_.frame());
     if (durability == Durability::kSynced) server_.sync_wanted();
   }

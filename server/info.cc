@@ -160,8 +160,6 @@ void section_memory(Server& server, InfoText& out) {
 }
 
 void section_persistence(Server& server, InfoText& out) {
-  const engine::Status& refusal = server.engine().refusal();
-  const bool log_failed = !refusal.ok() && refusal.code() != engine::Code::kNoSpace;
   out.field("loading", 0);
   out.field("async_loading", 0);
   out.field("current_cow_peak", 0);
@@ -188,7 +186,7 @@ void section_persistence(Server& server, InfoText& out) {
   out.field("aof_last_bgrewrite_status", "ok");
   out.field("aof_rewrites", 0);
   out.field("aof_rewrites_consecutive_failures", 0);
-  out.field("aof_last_write_status", log_failed ? "err" : "ok");
+  out.field("aof_last_write_status", server.engine().log_failed() ? "err" : "ok");
   out.field("aof_last_cow_size", 0);
   out.field("module_fork_in_progress", 0);
   out.field("module_fork_last_cow_size", 0);

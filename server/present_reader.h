@@ -5,7 +5,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "engine/engine.h"
 #include "engine/reader.h"
@@ -31,6 +33,7 @@ class PresentReader final : public engine::Reader {
   std::unique_ptr<engine::Iterator> iterator(std::string_view begin, std::string_view end) override {
     return full().iterator(begin, end);
   }
+  void on_passed(Passed passed) override { full().on_passed(std::move(passed)); }
   engine::Lookup::State sample(std::string_view begin, std::string_view end, uint64_t random,
                                std::string* key) override {
     return full().sample(begin, end, random, key);

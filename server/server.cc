@@ -329,7 +329,7 @@ void Server::send(Client& client) {
   }
   if (!client.gate.empty()) {
     // It will never be safe to say; or not in time.
-    const bool hopeless = log_failed() || replication_->out_of_patience();
+    const bool hopeless = engine_.log_failed() || replication_->out_of_patience();
     if (hopeless && client.gate.beyond(commit_)) return client.close();
     if (client.gate.due_us() > commit_.now_us) wake_at(client.gate.due_us());
     if (!client.in_held) {
@@ -363,10 +363,6 @@ void Server::wake_at(uint64_t due_us) {
       &delay_timer_, [](uv_timer_t*) {}, wait_ms, 0);
 }
 
-bool Server::log_failed() const {
-  const engine::Status& refusal = engine_.refusal();
-  return !refusal.ok() && refusal.code() != engine::Code::kNoSpace;
-}
 
 bool Server::over_output_limit(Client& client, uint64_t now_us) {
   const uint64_t waiting = client.output.size();
@@ -550,7 +546,7 @@ void Server::stop(std::function<void(engine::Status)> done) {
 void Server::advance_stop() {
   if (engine_stopping_ || replication_->switching()) return;
   const bool patient = commit_.now_us < stop_deadline_us_;
-  const bool safe = commit_.synced >= engine_.end() || log_failed();
+  const bool safe = commit_.synced >= engine_.end() || engine_.log_failed();
   if (patient && !safe) return;
   clients_.each([this](Client& client) {
     send(client);

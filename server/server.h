@@ -164,7 +164,6 @@ class Server final : public ClientOwner, public ListenerOwner {
   void notify(uint32_t event_class, const char* name, uint32_t database, std::string_view key,
               engine::Lsn lsn);
   bool over_output_limit(Client& client, uint64_t now_us);
-  bool log_failed() const;
   void watch_settings();
   void wake_at(uint64_t due_us);
   void watch_deadlines();

@@ -383,6 +383,7 @@ struct View::Range::Impl {
 };
 
 View::Range View::range(std::string_view begin, std::string_view end) {
+  reader_.on_passed([this](uint64_t tombstones) { charge(tombstones); });
   return Range(std::make_unique<Range::Impl>(*this, begin, end));
 }
 

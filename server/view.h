@@ -62,7 +62,7 @@ class View {
   // cold.
   void prefetch(std::span<const std::string> keys);
   // Records in [begin, end) (empty end: no end), own writes included. Moving throws ColdRead, StorageError,
-  // and is charged.
+  // and is charged, for what erased records it passes over as well.
   class Range;
   Range range(std::string_view begin, std::string_view end);
   // A key of a record in [begin, end) by chance, or nothing this time (engine::Reader::sample). Not of this

@@ -22,6 +22,7 @@ class CountingReader final : public engine::Reader {
   std::unique_ptr<engine::Iterator> iterator(std::string_view begin, std::string_view end) override {
     return std::make_unique<Counting>(inner_.iterator(begin, end), touched_);
   }
+  void on_passed(Passed passed) override { inner_.on_passed(std::move(passed)); }
   const engine::Status& status() const override { return inner_.status(); }
   engine::Lsn newest() const override { return inner_.newest(); }
 

@@ -151,9 +151,53 @@ TEST_SUITE("server/dispatch") {
     CHECK(harness.call(*next, {"SET", "k", "v"}).starts_with("(error) MISCONF "));
     CHECK(harness.call(*next, {"GET", "settled"}) == "\"value\"");
     CHECK(harness.call(*next, {"PING"}) == "PONG");
-    // Whoever asks for what may be lost gets no answer to it.
-    CHECK(harness.call(*next, {"GET", "k"}) == "closed");
+    // Whoever asks for what may be lost is told so, and does not wait; walks over other keys go on.
+    CHECK(harness.call(*next, {"GET", "k"}).starts_with("(error) MISCONF "));
+    CHECK(harness.call(*next, {"KRANGE", "-", "+"}).starts_with("(error) MISCONF "));
+    CHECK(harness.call(*next, {"KRANGE", "[s", "+"}) == "[\"settled\"]");
+    CHECK(harness.call(*next, {"EXISTS", "absent"}) == "0");
     harness.world.disk->no_faults();
+  }
+
+  TEST_CASE("under everysec, too, nobody waits for a log that has failed") {
+    Harness harness(13, {"--appendfsync", "everysec"});
+    const auto writer = harness.connect(), reader = harness.connect();
+    CHECK(harness.call(*writer, {"SET", "settled", "value"}) == "OK");
+    harness.world.disk->fail_operations("write");
+    CHECK(harness.call(*writer, {"SET", "k", "v"}) == "closed");
+    CHECK(harness.call(*reader, {"GET", "k"}).starts_with("(error) MISCONF "));
+    CHECK(harness.call(*reader, {"GET", "settled"}) == "\"value\"");
+    CHECK(harness.call(*reader, {"SET", "k", "w"}).starts_with("(error) MISCONF "));
+    CHECK(harness.call(*reader, {"EVAL", "return redis.call('get', 'k')", "0"})
+              .starts_with("(error) MISCONF "));
+    CHECK(harness.call(*reader, {"INFO", "persistence"}).find("aof_last_write_status:err") !=
+          std::string::npos);
+    harness.world.disk->no_faults();
+  }
+
+  TEST_CASE("writes that are refused for want of a flush do not make others fear for the log") {
+    Harness harness(14, {"--appendfsync", "always"});
+    const auto peer = harness.connect();
+    harness.world.disk->fail_operations("write /data/MANIFEST");  // What a flush ends with.
+    std::string reply;
+    for (int i = 0; i < 3000 && !reply.starts_with("(error) MISCONF"); ++i) {
+      reply = harness.call(*peer, {"SET", "k" + std::to_string(i), std::string(4000, 'x')});
+      CAPTURE(i);
+      REQUIRE(reply != "closed");
+    }
+    CHECK(reply.starts_with("(error) MISCONF"));
+    // What makes room is let further, and its reply comes when it is safe.
+    CHECK(harness.call(*peer, {"DEL", "k1"}) == "1");
+    CHECK(harness.call(*peer, {"INFO", "persistence"}).find("aof_last_write_status:ok") != std::string::npos);
+    harness.world.disk->no_faults();
+    harness.call(*peer, {"SAVE"});
+    for (int i = 0; i < 1000 && reply != "OK"; ++i) {
+      harness.world.clock.advance_us(1'000'000);
+      harness.step();
+      reply = harness.call(*peer, {"SET", "k", "v"});
+    }
+    CHECK(reply == "OK");
+    CHECK(harness.call(*peer, {"EVAL", "return redis.call('set', 'k', 'w')", "0"}) == "OK");
   }
 
   TEST_CASE("a full disk refuses writes with a clear error, lets deletes and reads through, and heals") {

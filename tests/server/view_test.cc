@@ -243,6 +243,7 @@ TEST_SUITE("server/view") {
   TEST_CASE("a header moves with its object, and the count stays right") {
     Bench bench(4);
     ObjectId object = 0;
+    REQUIRE(bench.engine->new_object() == 1);  // The database's.
     bench.run([&](View& view) {
       Header header;
       header.type = Type::kHash;
@@ -262,6 +263,45 @@ TEST_SUITE("server/view") {
       CHECK(header->object.id == object);
       CHECK(header->object.generation == 1);
     });
+  }
+
+  TEST_CASE("what has been erased and is passed over counts as walked, and the next one passes it quickly") {
+    engine::SimWorld world(6);
+    KeyspaceSchema schema;
+    engine::EngineOptions options;
+    options.directory = "/db";
+    options.memory_bytes = 16 << 20;
+    options.reserve_bytes = 0;
+    auto opened = engine::Engine::open(world.env, options, schema, nullptr);
+    REQUIRE(opened.ok());
+    const auto engine = std::move(opened).value();
+    constexpr int kErased = 5 * static_cast<int>(kStepsOnReactor);
+    for (const bool erased : {false, true}) {
+      engine::Batch batch;
+      for (int i = 0; i < kErased; ++i) {
+        const std::string key = "Sk" + std::to_string(100000 + i);
+        erased ? batch.erase(key, engine::Existence::kPresent) : batch.put(key, "v");
+      }
+      if (!erased) batch.put("Sm", "live");
+      engine->apply(batch);
+      engine->end_turn();
+      world.executor.run_all();
+    }
+    const auto first = [&](bool may_leave) {
+      engine::ReadContext context;
+      engine::Batch batch;
+      const auto reader = engine->reader(context);
+      View view(*reader, engine.get(), batch, world.clock.wall_ms());
+      if (may_leave) view.allow_long_read();
+      auto range = view.range("Sk", "Sz");
+      REQUIRE(range.seek_first());
+      CHECK(range.key() == "Sm");
+    };
+    CHECK_THROWS_AS(first(true), LongRead);
+    first(false);  // A writer cannot leave.
+    first(true);
+    engine->stop([](engine::Status) {});
+    world.executor.run_all();
   }
 
   TEST_CASE("a read-only handler leaves when it has walked long, a writer does not") {
