@@ -3,10 +3,12 @@
 #include <memory>
 #include <string>
 
+#include "server/acl/user.h"
 #include "server/bindings.h"
 #include "server/commands/string_support.h"
 #include "server/errors.h"
 #include "server/random.h"
+#include "server/replication.h"
 #include "server/server.h"
 #include "server/types/hyperloglog.h"
 #include "server/units.h"
@@ -79,6 +81,18 @@ bool merged(CommandContext& c, std::span<const std::string_view> keys, HllRegist
   return true;
 }
 
+// A count is never to fail for what it might write beside its answer.
+bool may_keep_estimate(CommandContext& c, std::string_view key) {
+  static constexpr uint64_t kBytesMax = 32 << 10;
+  if (!c.server.replication().may_write() ||
+      c.server.engine().admission(kBytesMax, false) == engine::Engine::Admission::kRefused)
+    return false;
+  const AclUser& user = *c.client.session.user;
+  if (user.unrestricted()) return true;
+  const std::string_view as_writer[] = {"pfadd", key};
+  return user.check(*c.server.table().find(as_writer), as_writer).allowed();
+}
+
 void pfcount(CommandContext& c) {
   if (c.args.size() > 2) {
     const auto registers = std::make_unique<HllRegisters>();
@@ -93,7 +107,7 @@ void pfcount(CommandContext& c) {
   const auto count = hll_count(found.bytes);
   if (!count) return c.reply.error(kCorrupt);
   // The estimate is kept beside the registers, as Redis does; not where nothing may be written.
-  if (!c.view.on_worker() && c.server.engine().refusal().ok()) {
+  if (!c.view.on_worker() && may_keep_estimate(c, c.args[1])) {
     HyperLogLog hll(found.bytes);
     hll.keep_count(*count);
     write(c, c.args[1], found, hll);
