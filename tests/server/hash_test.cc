@@ -14,7 +14,7 @@ using namespace server;
 
 namespace {
 
-constexpr ObjectId kDatabase = 1;
+constexpr ObjectId kDatabase = 1'000'000;  // An id that the engine does not get round to giving out.
 
 struct StoreBench : server_test::DataBench {
   using DataBench::DataBench;

@@ -15,7 +15,7 @@ using namespace server;
 
 namespace {
 
-constexpr ObjectId kDatabase = 1;
+constexpr ObjectId kDatabase = 1'000'000;  // An id that the engine does not get round to giving out.
 using Names = std::vector<std::string_view>;
 using Model = std::set<std::string>;
 
