@@ -45,7 +45,8 @@ class CarefulReader {
   bool range(const std::string& begin, const std::string& end, bool reverse, Records* out) {
     ReadContext context;
     for (int round = 0; round < 10000; ++round) {
-      const auto records = store_.engine().reader(context)->iterator(begin, end);
+      const auto reader = store_.engine().reader(context);  // The iterator reads through it.
+      const auto records = reader->iterator(begin, end);
       out->clear();
       auto state = reverse ? records->seek_last() : records->seek_first();
       for (; state == Iterator::State::kAt; state = reverse ? records->prev() : records->next())
