@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/key_head.h"
 #include "engine/record.h"
 
 namespace engine {
@@ -50,17 +51,13 @@ class BoundedIterator final : public Iterator {
     from_known_ = false;
     return backward(merged_->prev());
   }
-  State state() const override { return state_; }
-  std::string_view key() const override { return merged_->key(); }
-  std::string_view value() const override { return merged_->value(); }
-  uint8_t flags() const override { return merged_->flags(); }
   const Status& status() const override { return merged_->status(); }
 
  private:
   State forward(State state) {
     uint64_t passed = 0;
     for (; state == State::kAt; state = merged_->next()) {
-      if (!end_.empty() && merged_->key() >= std::string_view(end_)) {
+      if (!end_.empty() && compare_keys(merged_->key(), end_) >= 0) {
         state = State::kEnd;
         break;
       }
@@ -72,7 +69,7 @@ class BoundedIterator final : public Iterator {
         const std::string beyond = *end;
         state = merged_->seek(beyond);
         if (state != State::kAt) break;
-        if (!end_.empty() && merged_->key() >= std::string_view(end_)) {
+        if (!end_.empty() && compare_keys(merged_->key(), end_) >= 0) {
           state = State::kEnd;
           break;
         }
@@ -87,13 +84,13 @@ class BoundedIterator final : public Iterator {
       if (state == State::kAt) gaps_->note(from_, merged_->key());
       if (state == State::kEnd && !end_.empty()) gaps_->note(from_, end_);
     }
-    return state_ = state;
+    return state == State::kEnd ? end() : follow(*merged_);
   }
 
   State backward(State state) {
     uint64_t passed = 0;
     for (; state == State::kAt; state = merged_->prev()) {
-      if (merged_->key() < std::string_view(begin_)) {
+      if (compare_keys(merged_->key(), begin_) < 0) {
         state = State::kEnd;
         break;
       }
@@ -105,7 +102,7 @@ class BoundedIterator final : public Iterator {
         const std::string before = *begin;
         state = merged_->seek_before(before);
         if (state != State::kAt) break;
-        if (merged_->key() < std::string_view(begin_)) {
+        if (compare_keys(merged_->key(), begin_) < 0) {
           state = State::kEnd;
           break;
         }
@@ -120,7 +117,7 @@ class BoundedIterator final : public Iterator {
       if (state == State::kAt) gaps_->note(std::string(merged_->key()) + '\0', from_);
       if (state == State::kEnd) gaps_->note(begin_, from_);
     }
-    return state_ = state;
+    return state == State::kEnd ? end() : follow(*merged_);
   }
 
   // Where the stretch being passed begins, seen in the direction of the walk, if nobody has said.
@@ -137,7 +134,6 @@ class BoundedIterator final : public Iterator {
   Reader::Passed on_passed_;
   std::string from_;  // All between here and where `merged_` is, is hidden.
   bool from_known_ = false;
-  State state_ = State::kEnd;
 };
 
 }  // namespace

@@ -28,12 +28,30 @@ class Iterator {
   virtual State seek_before(std::string_view key) = 0;  // The last record whose key is < key.
   virtual State next() = 0;                             // Requires: state() == kAt. So too for all below.
   virtual State prev() = 0;
-  virtual State state() const = 0;
-  // Valid until the iterator moves.
-  virtual std::string_view key() const = 0;
-  virtual std::string_view value() const = 0;
-  virtual uint8_t flags() const = 0;  // RecordFlags.
   virtual const Status& status() const = 0;
+
+  State state() const { return here_.state; }
+  // Valid until the iterator moves.
+  std::string_view key() const { return here_.key; }
+  std::string_view value() const { return here_.value; }
+  uint8_t flags() const { return here_.flags; }  // RecordFlags.
+
+ protected:
+  // What each move leaves behind. Kept here, because merges and bounds look at it several times a record, and
+  // a virtual call for each look cost more than the move.
+  struct Here {
+    State state = State::kEnd;
+    uint8_t flags = 0;
+    std::string_view key, value;
+  };
+  Here here_;
+
+  State end() { return here_.state = State::kEnd; }
+  // Stands where `other` does.
+  State follow(const Iterator& other) {
+    here_ = other.here_;
+    return here_.state;
+  }
 };
 
 }  // namespace engine

@@ -38,7 +38,7 @@ bool LoserTree::load(size_t child, State state) {
     return true;
   }
   leaf.key = children_[child]->key();
-  if (!leaf.key.starts_with(prefix_)) return false;
+  if (!has_prefix(leaf.key, prefix_)) return false;
   leaf.head = head_of(leaf.key);
   return true;
 }
@@ -76,6 +76,7 @@ void LoserTree::play_all() {
     losers_[node] = {leaves_[b].head, b};
   }
   winner_ = winners[1];
+  find_second();
   state_ = leaves_[winner_].at_end ? State::kEnd : State::kAt;
 }
 
@@ -98,7 +99,14 @@ void LoserTree::replay(size_t child) {
     winner ^= numbers;
   }
   winner_ = winner;
+  find_second();
   state_ = leaves_[winner_].at_end ? State::kEnd : State::kAt;
+}
+
+void LoserTree::find_second() {
+  second_head_ = ~uint64_t{0};
+  for (size_t node = (winner_ + children_.size()) / 2; node > 0; node /= 2)
+    second_head_ = std::min(second_head_, losers_[node].head);
 }
 
 LoserTree::State LoserTree::step() {
@@ -116,7 +124,7 @@ LoserTree::State LoserTree::step() {
     find_prefix();
     ties_max_ = prefix_.size() > had ? kTiesMin : std::min(ties_max_ * 2, kTiesMax);
     play_all();
-  } else {
+  } else if (leaves_[child].head >= second_head_) {
     replay(child);
   }
   return state_;
@@ -127,7 +135,7 @@ bool LoserTree::before_by_key(size_t a, size_t b) {
   const Leaf& right = leaves_[b];
   if (left.at_end || right.at_end) return right.at_end && (!left.at_end || a < b);
   ++ties_;
-  const int order = left.key.substr(prefix_.size()).compare(right.key.substr(prefix_.size()));
+  const int order = compare_keys(left.key.substr(prefix_.size()), right.key.substr(prefix_.size()));
   if (order != 0) return (order < 0) != backward_;
   return a < b;
 }

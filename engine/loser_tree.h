@@ -1,9 +1,10 @@
 // engine/loser_tree.h: which of many iterators is next (Knuth 5.4.1).
 //
 // Every inner node remembers the loser of the match played there, so a step replays one path from a leaf to
-// the root: one comparison a level, on eight-byte heads. Heads are taken behind the prefix that all keys at
-// hand share (keys of one collection share nine bytes and more); where a key leaves the prefix, and where
-// heads tie too often, the prefix is found anew.
+// the root: one comparison a level, on eight-byte heads. The least head among those that the winner has
+// beaten is who comes second; while the winner stays below it nothing is replayed at all. Heads are taken
+// behind the prefix that all keys at hand share (keys of one collection share nine bytes and more); where a
+// key leaves the prefix, and where heads tie too often, the prefix is found anew.
 //
 //                 winner
 //                   |
@@ -53,6 +54,8 @@ class LoserTree {
   // Whether step() will come to another record of the same key. Who comes second has lost to the winner.
   bool repeats() const {
     const Leaf& first = leaves_[winner_];
+    if (first.head != second_head_) [[likely]]
+      return false;
     for (size_t node = (winner_ + children_.size()) / 2; node > 0; node /= 2) {
       if (losers_[node].head != first.head) [[likely]]
         continue;
@@ -80,6 +83,7 @@ class LoserTree {
   void find_prefix();
   void play_all();
   void replay(size_t child);
+  void find_second();
   bool before(size_t a, size_t b) {
     if (leaves_[a].head != leaves_[b].head) [[likely]]
       return leaves_[a].head < leaves_[b].head;
@@ -95,6 +99,7 @@ class LoserTree {
   std::vector<Leaf> leaves_;
   std::vector<Loser> losers_;  // Node n's parent is n/2; leaf i is node i + children.
   size_t winner_ = 0;
+  uint64_t second_head_ = 0;  // The least head of the losers on the winner's path.
   std::string prefix_;
   uint32_t ties_ = 0;  // Since the prefix was found.
   uint32_t ties_max_ = kTiesMin;

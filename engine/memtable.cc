@@ -91,36 +91,39 @@ class TreeIterator : public Iterator {
  public:
   State seek_first() final {
     cursor_.seek_first(root());
-    return state();
+    return stand();
   }
   State seek_last() final {
     cursor_.seek_last(root());
-    return state();
+    return stand();
   }
   State seek(std::string_view key) final {
     cursor_.seek(root(), key);
-    return state();
+    return stand();
   }
   State seek_before(std::string_view key) final {
     cursor_.seek_before(root(), key);
-    return state();
+    return stand();
   }
   State next() final {
     cursor_.next();
-    return state();
+    return stand();
   }
   State prev() final {
     cursor_.prev();
-    return state();
+    return stand();
   }
-  State state() const final { return cursor_.at() ? State::kAt : State::kEnd; }
-  std::string_view key() const final { return cursor_.record()->key(); }
-  std::string_view value() const final { return cursor_.record()->value(); }
-  uint8_t flags() const final { return cursor_.record()->flags; }
   const Status& status() const final { return status_; }
 
  private:
   virtual const tree::Node* root() const = 0;
+
+  State stand() {
+    if (!cursor_.at()) return end();
+    const MemRecord* record = cursor_.record();
+    here_ = {State::kAt, record->flags, record->key(), record->value()};
+    return State::kAt;
+  }
 
   tree::Cursor cursor_;
   Status status_;

@@ -13,44 +13,44 @@ class MergingIterator final : public Iterator {
   explicit MergingIterator(std::vector<std::unique_ptr<Iterator>> children) : tree_(std::move(children)) {}
 
   State seek_first() override {
-    return tree_.start(false, [](Iterator& it) { it.seek_first(); });
+    return show(tree_.start(false, [](Iterator& it) { it.seek_first(); }));
   }
   State seek_last() override {
-    return tree_.start(true, [](Iterator& it) { it.seek_last(); });
+    return show(tree_.start(true, [](Iterator& it) { it.seek_last(); }));
   }
   State seek(std::string_view key) override {
     last_key_.assign(key);  // It may be a view of what a child is on.
-    return tree_.start(false, [this](Iterator& it) { it.seek(last_key_); });
+    return show(tree_.start(false, [this](Iterator& it) { it.seek(last_key_); }));
   }
   State seek_before(std::string_view key) override {
     last_key_.assign(key);
-    return tree_.start(true, [this](Iterator& it) { it.seek_before(last_key_); });
+    return show(tree_.start(true, [this](Iterator& it) { it.seek_before(last_key_); }));
   }
   State next() override {
-    if (!tree_.backward()) return skip_shadowed();
+    if (!tree_.backward()) [[likely]]
+      return skip_shadowed();
     last_key_.assign(tree_.key());
     tree_.start(false, [this](Iterator& it) { it.seek(last_key_); });
-    return tree_.state() == State::kAt && tree_.key() == last_key_ ? skip_shadowed() : tree_.state();
+    const bool same = tree_.state() == State::kAt && tree_.key() == last_key_;
+    return same ? skip_shadowed() : show(tree_.state());
   }
   State prev() override {
-    if (tree_.backward()) return skip_shadowed();
+    if (tree_.backward()) [[likely]]
+      return skip_shadowed();
     last_key_.assign(tree_.key());
-    return tree_.start(true, [this](Iterator& it) { it.seek_before(last_key_); });
+    return show(tree_.start(true, [this](Iterator& it) { it.seek_before(last_key_); }));
   }
-  State state() const override { return tree_.state(); }
-  std::string_view key() const override { return tree_.key(); }
-  std::string_view value() const override { return tree_.winner().value(); }
-  uint8_t flags() const override { return tree_.winner().flags(); }
   const Status& status() const override { return tree_.status(); }
 
  private:
   // Leaves the record shown and all older ones of its key.
   State skip_shadowed() {
     while (tree_.repeats()) {
-      if (tree_.step() != State::kAt) return tree_.state();
+      if (tree_.step() != State::kAt) return show(tree_.state());
     }
-    return tree_.step();
+    return show(tree_.step());
   }
+  State show(State state) { return state == State::kAt ? follow(tree_.winner()) : here_.state = state; }
 
   LoserTree tree_;
   std::string last_key_;

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <new>
 
+#include "engine/key_head.h"
+
 namespace engine {
 
 using table_format::load;
@@ -100,7 +102,8 @@ Status Block::validate() {
     const uint64_t suffix_bytes = head >> table_format::kRecordFlagBits;
     if (suffix_bytes > end - at) return corrupt("the key of entry " + std::to_string(i) + " passes its end");
     const std::string_view suffix(bytes() + at, suffix_bytes);
-    if (i > 0 && suffix <= last) return corrupt("the key of entry " + std::to_string(i) + " is out of order");
+    if (i > 0 && compare_keys(suffix, last) <= 0)
+      return corrupt("the key of entry " + std::to_string(i) + " is out of order");
     last = suffix;
     begin = end;
   }
@@ -139,7 +142,7 @@ uint32_t Block::lower_bound(std::string_view key) const {
   uint32_t end = entries_;
   while (begin < end) {
     const uint32_t middle = (begin + end) / 2;
-    if (record(middle).suffix < suffix) {
+    if (compare_keys(record(middle).suffix, suffix) < 0) {
       begin = middle + 1;
     } else {
       end = middle;

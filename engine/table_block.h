@@ -70,10 +70,11 @@ class Block {
 
   // How much more than its content a Block takes in memory.
   static constexpr uint64_t kOverheadBytes = 64;
+  // So many bytes behind the last record may be read: tags are compared and suffixes copied 16 at a time.
+  static constexpr uint64_t kSlackBytes = 16;
 
  private:
   friend class BlockRef;
-  static constexpr uint64_t kSlackBytes = 16;  // Tags are compared 16 at a time, also past the last.
 
   Block() = default;
   static Block* allocate(uint32_t size);

@@ -17,62 +17,57 @@ class TableIterator final : public Iterator {
       : table_(std::move(table)), source_(source) {}
 
   State seek_first() override {
-    if (final()) return state_;
+    if (final()) return here_.state;
     if (table_->blocks() == 0) return end();
-    return enter(0) ? stand_on(0) : state_;
+    return enter(0) ? stand_on(0) : here_.state;
   }
 
   State seek_last() override {
-    if (final()) return state_;
+    if (final()) return here_.state;
     if (table_->blocks() == 0) return end();
-    return enter(table_->blocks() - 1) ? stand_on(block_->entries() - 1) : state_;
+    return enter(table_->blocks() - 1) ? stand_on(block_->entries() - 1) : here_.state;
   }
 
   State seek(std::string_view key) override {
-    if (final()) return state_;
+    if (final()) return here_.state;
     const uint32_t index = table_->find_block(key);
     if (index == table_->blocks()) return end();
-    if (!enter(index)) return state_;
+    if (!enter(index)) return here_.state;
     const uint32_t entry = block_->lower_bound(key);
     return entry < block_->entries() ? stand_on(entry) : first_of(index + 1);
   }
 
   State seek_before(std::string_view key) override {
-    if (final()) return state_;
+    if (final()) return here_.state;
     const uint32_t index = table_->find_block(key);
     if (index == table_->blocks()) return seek_last();
-    if (!enter(index)) return state_;
+    if (!enter(index)) return here_.state;
     const uint32_t entry = block_->lower_bound(key);
     return entry > 0 ? stand_on(entry - 1) : last_before(index);
   }
 
   State next() override {
-    INVARIANT(state_ == State::kAt);
+    INVARIANT(here_.state == State::kAt);
     return entry_ + 1 < block_->entries() ? stand_on(entry_ + 1) : first_of(index_ + 1);
   }
 
   State prev() override {
-    INVARIANT(state_ == State::kAt);
+    INVARIANT(here_.state == State::kAt);
     return entry_ > 0 ? stand_on(entry_ - 1) : last_before(index_);
   }
 
-  State state() const override { return state_; }
-  std::string_view key() const override { return key_; }
-  std::string_view value() const override { return record_.value; }
-  uint8_t flags() const override { return record_.flags; }
   const Status& status() const override { return status_; }
 
  private:
-  bool final() const { return state_ == State::kCold || state_ == State::kFailed; }
-  State end() { return state_ = State::kEnd; }
+  bool final() const { return here_.state == State::kCold || here_.state == State::kFailed; }
 
   State first_of(uint32_t index) {
     if (index == table_->blocks()) return end();
-    return enter(index) ? stand_on(0) : state_;
+    return enter(index) ? stand_on(0) : here_.state;
   }
   State last_before(uint32_t index) {
     if (index == 0) return end();
-    return enter(index - 1) ? stand_on(block_->entries() - 1) : state_;
+    return enter(index - 1) ? stand_on(block_->entries() - 1) : here_.state;
   }
 
   // Makes block `index` the present one. False: state_ says why not.
@@ -81,41 +76,42 @@ class TableIterator final : public Iterator {
     BlockRef block = source_.block(*table_, index);
     if (!block) {
       status_ = source_.status();
-      state_ = status_.ok() ? State::kCold : State::kFailed;
+      here_.state = status_.ok() ? State::kCold : State::kFailed;
       return false;
     }
     block_ = std::move(block);
     index_ = index;
-    const std::string_view prefix = block_->prefix();
-    buffer_.assign(prefix);
+    prefix_bytes_ = block_->prefix().size();
+    buffer_.assign(block_->prefix());
     return true;
   }
 
   State stand_on(uint32_t entry) {
     entry_ = entry;
-    record_ = block_->record(entry);
-    const size_t prefix_bytes = block_->prefix().size();
-    if (prefix_bytes == 0) {
-      key_ = record_.suffix;  // Lies whole in the block.
-    } else {
-      const size_t key_bytes = prefix_bytes + record_.suffix.size();
-      if (key_bytes > buffer_.size()) buffer_.resize(key_bytes);
-      std::memcpy(buffer_.data() + prefix_bytes, record_.suffix.data(), record_.suffix.size());
-      key_ = {buffer_.data(), key_bytes};
+    const Block::Record record = block_->record(entry);
+    std::string_view key = record.suffix;
+    if (prefix_bytes_ > 0) {  // Else it lies whole in the block.
+      const size_t key_bytes = prefix_bytes_ + record.suffix.size();
+      if (key_bytes + Block::kSlackBytes > buffer_.size()) buffer_.resize(key_bytes + Block::kSlackBytes);
+      char* to = buffer_.data() + prefix_bytes_;
+      const char* from = record.suffix.data();
+      // By whole words, some of it slack on either side: most are two, and a call to copy them costs more.
+      for (size_t n = 0; n < record.suffix.size(); n += Block::kSlackBytes)
+        std::memcpy(to + n, from + n, Block::kSlackBytes);
+      key = {buffer_.data(), key_bytes};
     }
-    return state_ = State::kAt;
+    here_ = {State::kAt, record.flags, key, record.value};
+    return State::kAt;
   }
 
   std::shared_ptr<const Table> table_;
   BlockSource& source_;
-  State state_ = State::kEnd;
   Status status_;
   BlockRef block_;
   uint32_t index_ = 0;  // Of block_, when there is one.
   uint32_t entry_ = 0;
-  Block::Record record_;
-  std::string_view key_;
-  std::string buffer_;  // The block's prefix, then the present suffix; may be longer than both.
+  size_t prefix_bytes_ = 0;
+  std::string buffer_;  // The block's prefix, then the present suffix; longer than both.
 };
 
 class BlockingSource final : public BlockSource {

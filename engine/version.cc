@@ -251,19 +251,13 @@ class RunIterator final : public Iterator {
     return backward_from(inside ? at + 1 : at, [key](Iterator& it) { return it.seek_before(key); });
   }
   State next() override {
-    state_ = table_->next();
-    if (state_ != State::kEnd) return state_;
+    if (table_->next() != State::kEnd) return follow(*table_);
     return forward_from(at_ + 1, [](Iterator& it) { return it.seek_first(); });
   }
   State prev() override {
-    state_ = table_->prev();
-    if (state_ != State::kEnd) return state_;
+    if (table_->prev() != State::kEnd) return follow(*table_);
     return backward_from(at_, [](Iterator& it) { return it.seek_last(); });
   }
-  State state() const override { return state_; }
-  std::string_view key() const override { return table_->key(); }
-  std::string_view value() const override { return table_->value(); }
-  uint8_t flags() const override { return table_->flags(); }
   const Status& status() const override { return table_ ? table_->status() : ok_; }
 
  private:
@@ -275,22 +269,23 @@ class RunIterator final : public Iterator {
   // A table is never empty, so one step to a neighbour is enough.
   template <typename Seek>
   State forward_from(size_t at, Seek&& seek) {
-    if (at >= run_.tables().size()) return state_ = State::kEnd;
+    if (at >= run_.tables().size()) return end();
     open(at);
-    return state_ = seek(*table_);
+    seek(*table_);
+    return follow(*table_);
   }
   template <typename Seek>
-  State backward_from(size_t end, Seek&& seek) {
-    if (end == 0) return state_ = State::kEnd;
-    open(end - 1);
-    return state_ = seek(*table_);
+  State backward_from(size_t until, Seek&& seek) {
+    if (until == 0) return end();
+    open(until - 1);
+    seek(*table_);
+    return follow(*table_);
   }
 
   const Run run_;
   BlockSource& source_;
   std::unique_ptr<Iterator> table_;
   size_t at_ = 0;  // Which table `table_` iterates.
-  State state_ = State::kEnd;
   const Status ok_;
 };
 

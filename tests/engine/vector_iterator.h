@@ -35,10 +35,6 @@ class VectorIterator final : public Iterator {
   State seek_before(std::string_view key) override { return go(lower_bound(key) - 1); }
   State next() override { return go(at_ + 1); }
   State prev() override { return go(at_ - 1); }
-  State state() const override { return state_; }
-  std::string_view key() const override { return key_; }
-  std::string_view value() const override { return value_; }
-  uint8_t flags() const override { return run_[at_].flags; }
   const Status& status() const override { return status_; }
 
  private:
@@ -50,17 +46,17 @@ class VectorIterator final : public Iterator {
   State go(size_t at) {  // One before the first is the greatest size_t.
     std::fill(key_.begin(), key_.end(), '!');
     std::fill(value_.begin(), value_.end(), '!');
-    if (moves_left_-- == 0) return state_ = broken_;
+    if (moves_left_-- == 0) return here_.state = broken_;
     at_ = at;
-    if (at_ >= run_.size()) return state_ = State::kEnd;
+    if (at_ >= run_.size()) return end();
     key_ = run_[at_].key;
     value_ = run_[at_].value;
-    return state_ = State::kAt;
+    here_ = {State::kAt, run_[at_].flags, key_, value_};
+    return State::kAt;
   }
 
   const TestRun run_;
   size_t at_ = 0;
-  State state_ = State::kEnd;
   std::string key_, value_;
   int moves_left_ = std::numeric_limits<int>::max();
   State broken_ = State::kFailed;

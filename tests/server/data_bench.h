@@ -31,19 +31,17 @@ class CountingReader final : public engine::Reader {
    public:
     Counting(std::unique_ptr<engine::Iterator> inner, uint64_t* touched)
         : inner_(std::move(inner)), touched_(touched) {}
-    State seek_first() override { return ++*touched_, inner_->seek_first(); }
-    State seek_last() override { return ++*touched_, inner_->seek_last(); }
-    State seek(std::string_view key) override { return ++*touched_, inner_->seek(key); }
-    State seek_before(std::string_view key) override { return ++*touched_, inner_->seek_before(key); }
-    State next() override { return ++*touched_, inner_->next(); }
-    State prev() override { return ++*touched_, inner_->prev(); }
-    State state() const override { return inner_->state(); }
-    std::string_view key() const override { return inner_->key(); }
-    std::string_view value() const override { return inner_->value(); }
-    uint8_t flags() const override { return inner_->flags(); }
+    State seek_first() override { return inner_->seek_first(), moved(); }
+    State seek_last() override { return inner_->seek_last(), moved(); }
+    State seek(std::string_view key) override { return inner_->seek(key), moved(); }
+    State seek_before(std::string_view key) override { return inner_->seek_before(key), moved(); }
+    State next() override { return inner_->next(), moved(); }
+    State prev() override { return inner_->prev(), moved(); }
     const engine::Status& status() const override { return inner_->status(); }
 
    private:
+    State moved() { return ++*touched_, follow(*inner_); }
+
     std::unique_ptr<engine::Iterator> inner_;
     uint64_t* touched_;
   };
