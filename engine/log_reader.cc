@@ -62,13 +62,14 @@ struct LogReader::Job {
       for (const uint64_t place : {offset, round_up(offset, kLogPageBytes)}) {
         if (Status s = fill(place, &base, &buffer); !s.ok()) return s;
         frame = frame_at(buffer, place - base, id);
-        if (frame && frame->first == at && !frame->payload.empty()) break;
+        if (frame && frame->first == at) break;
         frame.reset();
       }
       if (!frame) {
         return {Code::kCorruption, path + " at offset " + std::to_string(offset) +
                                        ": no frame there that begins with LSN " + std::to_string(at)};
       }
+      // One without records: here the log was closed, and then opened again.
       if (Status s = take(*frame); !s.ok()) return s;
       offset = round_up(base + frame->end, kFrameAlignment);
     }
