@@ -50,7 +50,7 @@ class Dispatcher {
   static constexpr unsigned kCommandsPerTurn = 64;
   static constexpr uint64_t kTurnBudgetUs = 1000;
   static constexpr size_t kParseAhead = 16;
-  static constexpr uint32_t kRoundsBeforeReadAhead = 8;
+  static constexpr uint32_t kRoundsBeforeReadAhead = 2;
   static constexpr uint32_t kReadAheadBlocksMax = 4096;
   static constexpr uint32_t kRoundsBeforeBlocking = 32;
 

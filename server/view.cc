@@ -353,9 +353,17 @@ struct View::Range::Impl {
   }
   bool stored_waits = false;  // With side kOwn: `stored` stands on the next record of its own.
 
-  bool seek(std::string_view from) {
+  bool seek(std::string_view from, const Ahead& ahead = nullptr) {
     const std::string bound(from < std::string_view(begin) ? std::string_view(begin) : from);
-    return settle_forward(check(stored->seek(bound)), bound, true);
+    const Iterator::State state = stored->seek(bound);
+    if (ahead && state == Iterator::State::kCold) [[unlikely]]
+      note_cold(ahead);
+    return settle_forward(check(state), bound, true);
+  }
+  void note_cold(const Ahead& ahead) {
+    std::vector<std::string> keys;
+    ahead(keys);
+    for (const std::string& key : keys) view.reader_.iterator(begin, end)->seek(key);
   }
   bool seek_before(std::string_view before) {
     const bool past = !end.empty() && before > std::string_view(end);
@@ -393,6 +401,7 @@ View::Range::~Range() = default;
 bool View::Range::seek_first() { return impl_->seek(impl_->begin); }
 bool View::Range::seek_last() { return impl_->seek_last(); }
 bool View::Range::seek(std::string_view key) { return impl_->seek(key); }
+bool View::Range::seek(std::string_view key, const Ahead& ahead) { return impl_->seek(key, ahead); }
 bool View::Range::seek_before(std::string_view key) { return impl_->seek_before(key); }
 bool View::Range::next() { return impl_->next(); }
 bool View::Range::prev() { return impl_->prev(); }

@@ -142,6 +142,9 @@ class View::Range {
   bool seek_first();  // All return whether there is a record.
   bool seek_last();
   bool seek(std::string_view key);
+  // The same; if it is cold there, so may be the places that `ahead` names, where seeks will come next: they
+  // are fetched along.
+  bool seek(std::string_view key, const Ahead& ahead);
   bool seek_before(std::string_view key);
   bool next();
   bool prev();

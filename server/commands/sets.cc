@@ -157,7 +157,7 @@ void srandmember(CommandContext& c) {
     c.reply.array(wanted);
     for (uint64_t i = 0; i < wanted; ++i) {
       c.view.charge(1);
-      set.draw(random, reply);
+      set.draw(random, reply, wanted - i - 1);
     }
     return;
   }
@@ -183,7 +183,8 @@ constexpr uint64_t kPoppedPerStaying = 5;
 void pop_some(CommandContext& c, Set& set, const Header& header, uint64_t wanted) {
   Random random(c.random_seed);
   std::vector<std::string> popped;
-  sample_distinct(set, set.size(), wanted, random,
+  Emptied<Set> emptied{set};
+  sample_distinct(emptied, set.size(), wanted, random,
                   [&](const Set::Member& member) { popped.emplace_back(member.name); });
   const std::vector<std::string_view> names(popped.begin(), popped.end());
   for (const std::string_view name : names) c.reply.bulk(name);

@@ -94,7 +94,7 @@ class Hash {
   uint64_t scan(uint64_t cursor, uint64_t count, Use use);
   // Calls use(field) for one of which all are equally likely. Requires: size() > 0.
   template <typename Use>
-  void draw(Random& random, Use use);
+  void draw(Random& random, Use use, uint64_t more = 0);
 
   // Takes up to `max` fields away whose time has come and sets elements_expiry_ms right; false if none is
   // left: then the key is gone. Requires: exists(), nothing loaded.
@@ -185,14 +185,14 @@ uint64_t Hash::scan(uint64_t cursor, uint64_t count, Use use) {
 }
 
 template <typename Use>
-void Hash::draw(Random& random, Use use) {
+void Hash::draw(Random& random, Use use, uint64_t more) {
   uint64_t left = 0;
   // Fields past their time are drawn and dropped; if they are nearly all, the fields are counted out.
   constexpr int kDrawsMax = 100;
   if (large()) {
     HashedWalk walk(view_, object_);
     for (int draws = 0; draws < kDrawsMax; ++draws) {
-      walk.draw(count_, random);
+      walk.draw(count_, random, more);
       const Field field = decode_element(walk.name(), walk.value());
       if (!past(field.expiry_ms)) return use(field);
     }

@@ -2,6 +2,8 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+
 namespace server {
 namespace {
 
@@ -59,18 +61,40 @@ bool HashedWalk::seek(Position position) {
 
 bool HashedWalk::next() { return settle(range_.next()); }
 
-void HashedWalk::draw(uint64_t count, Random& random) {
+bool HashedWalk::seek_at_random(Random& random, uint64_t slots, uint64_t windows_more, Position* place,
+                                uint64_t* slot) {
+  *place = random.below(kPositions);
+  *slot = random.below(slots);
+  position_key(object_.id, *place, &key_);
+  if (windows_more == 0) return settle(range_.seek(key_));
+  // Each window takes the same two numbers, whatever is found in it: so those to come are known.
+  return settle(range_.seek(key_, [&](std::vector<std::string>& keys) {
+    Random next = random;
+    for (uint64_t n = std::min(windows_more, kWindowsAhead); n > 0; --n) {
+      position_key(object_.id, next.below(kPositions), &keys.emplace_back());
+      next.below(slots);
+    }
+  }));
+}
+
+void HashedWalk::draw(uint64_t count, Random& random, uint64_t more) {
   // Nobody comes here with a wrong count; a damaged one must not keep us for ever.
   constexpr int kTriesMax = 1000;
   for (int tries = 0; tries < kTriesMax; ++tries) {
     const bool all = count <= kWindowSlots;
-    const Position begin = all ? 0 : random.below(kPositions);
     const Position width = all ? kPositions : kPositions / count * kWindowElements;
-    uint64_t left = random.below(all ? count : kWindowSlots);
+    Position begin = 0;
+    uint64_t left = 0;
+    bool there = false;
+    if (all) {
+      left = random.below(count);
+      there = first();
+    } else {
+      there = seek_at_random(random, kWindowSlots, more * kWindowsPerDraw, &begin, &left);
+    }
     // The window may reach past the end and go on from the beginning.
     bool wrapped = false;
     const auto inside = [&] { return (position_ - begin) % kPositions < width; };
-    bool there = seek(begin);
     for (;;) {
       if (!there && !wrapped && begin > 0) {
         wrapped = true;
@@ -86,9 +110,11 @@ void HashedWalk::draw(uint64_t count, Random& random) {
     throw StorageError{engine::Status(engine::Code::kCorruption, "a collection is empty that should not be")};
 }
 
-void HashedWalk::draw_to_remove(Random& random) {
-  bool there = seek(random.below(kPositions)) || first();
-  for (uint64_t left = random.below(kNearSlots); there && left > 0; --left) there = next() || first();
+void HashedWalk::draw_to_remove(Random& random, uint64_t more) {
+  Position place = 0;
+  uint64_t left = 0;
+  bool there = seek_at_random(random, kNearSlots, more, &place, &left) || first();
+  for (; there && left > 0; --left) there = next() || first();
   if (!there)
     throw StorageError{engine::Status(engine::Code::kCorruption, "a collection is empty that should not be")};
 }

@@ -61,20 +61,28 @@ class HashedWalk {
   // if that many elements are not in the window all is drawn anew. Each element is thus as likely as any
   // other, but where more than kWindowSlots share a window: one window in fifty thousand. 3.5 windows on
   // average.
-  void draw(uint64_t count, Random& random);
+  // `more`: so many draws will follow; what is cold for them is fetched along.
+  void draw(uint64_t count, Random& random, uint64_t more = 0);
 
   // A cheaper draw, for elements that are then taken away: one of the first kNearSlots from a random place.
   // It favours elements behind wide gaps, by a third more or less; but where the gaps lie nobody chose, and
   // an element that is gone is favoured no more: each order in which a collection may be emptied is as likely
   // as any other.
-  void draw_to_remove(Random& random);
+  void draw_to_remove(Random& random, uint64_t more = 0);
 
  private:
   static constexpr uint64_t kWindowElements = 4;
   static constexpr uint64_t kWindowSlots = 14;
   static constexpr uint64_t kNearSlots = 8;
 
+  // One draw lays down about so many windows. In one round the blocks of kWindowsAhead are fetched at most:
+  // they are held until the command ends.
+  static constexpr uint64_t kWindowsPerDraw = 4;
+  static constexpr uint64_t kWindowsAhead = 512;
+
   bool settle(bool there);
+  // To the first element at or behind a random place, or none; *slot is drawn too.
+  bool seek_at_random(Random& random, uint64_t slots, uint64_t windows_more, Position* place, uint64_t* slot);
 
   HashedObject object_;
   View::Range range_;

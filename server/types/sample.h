@@ -1,7 +1,7 @@
 // server/types/sample.h: several random elements of one collection, for SRANDMEMBER, SPOP and HRANDFIELD.
 //
-// A Collection has size(), draw(random, use) and each(use), as Hash and Set have; what `use` is given has a
-// name.
+// A Collection has size(), draw(random, use, more) and each(use), as Hash and Set have; what `use` is given
+// has a name.
 //
 // Threads: that of the view.
 #pragma once
@@ -17,6 +17,20 @@ namespace server {
 // A draw costs about as much as this many steps of a walk.
 inline constexpr uint64_t kWalkStepsPerDraw = 50;
 
+// A Set whose drawn members are then removed.
+template <typename Set>
+struct Emptied {
+  Set& set;
+  template <typename Use>
+  void draw(Random& random, Use use, uint64_t more) {
+    set.draw_to_remove(random, use, more);
+  }
+  template <typename Use>
+  void each(Use use) {
+    set.each(use);
+  }
+};
+
 // Calls use(element) for `wanted` different elements, all sets of them equally likely.
 // Requires: wanted <= size, the collection's size().
 template <typename Collection, typename Use>
@@ -26,9 +40,12 @@ void sample_distinct(Collection& collection, uint64_t size, uint64_t wanted, Ran
   if (wanted < size / kWalkStepsPerDraw) {
     std::set<std::string, std::less<>> drawn;
     while (drawn.size() < wanted) {
-      collection.draw(random, [&](const auto& element) {
-        if (drawn.emplace(element.name).second) use(element);
-      });
+      collection.draw(
+          random,
+          [&](const auto& element) {
+            if (drawn.emplace(element.name).second) use(element);
+          },
+          wanted - drawn.size() - 1);
     }
     return;
   }

@@ -74,11 +74,12 @@ class Set {
   template <typename Use>
   uint64_t scan(uint64_t cursor, uint64_t count, Use use);
   // Calls use(member) for one of which all are equally likely. Requires: size() > 0.
+  // `more`: so many draws will follow.
   template <typename Use>
-  void draw(Random& random, Use use);
+  void draw(Random& random, Use use, uint64_t more = 0);
   // The same for a member that is then removed: cheaper.
   template <typename Use>
-  void draw_to_remove(Random& random, Use use);
+  void draw_to_remove(Random& random, Use use, uint64_t more = 0);
 
  private:
   struct Slot {
@@ -150,18 +151,18 @@ uint64_t Set::scan(uint64_t cursor, uint64_t count, Use use) {
 }
 
 template <typename Use>
-void Set::draw_to_remove(Random& random, Use use) {
+void Set::draw_to_remove(Random& random, Use use, uint64_t more) {
   if (!large()) return draw(random, use);
   HashedWalk walk(view_, object_);
-  walk.draw_to_remove(random);
+  walk.draw_to_remove(random, more);
   use(Member{walk.name()});
 }
 
 template <typename Use>
-void Set::draw(Random& random, Use use) {
+void Set::draw(Random& random, Use use, uint64_t more) {
   if (large()) {
     HashedWalk walk(view_, object_);
-    walk.draw(count_, random);
+    walk.draw(count_, random, more);
     return use(Member{walk.name()});
   }
   uint64_t left = random.below(count_);
