@@ -8,7 +8,7 @@ CTEST = ctest --output-on-failure -j $(JOBS) --no-tests=error
 configure = cmake -S . -B $(1) $(if $(wildcard $(1)/CMakeCache.txt),,$(NINJA)) $(2) > /dev/null
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-slow simulate test-asan test-tsan check bench bench-engine bench-memory format clean
+.PHONY: help setup build run test test-slow simulate test-asan test-tsan check bench bench-engine bench-huge bench-memory format clean
 
 help:  ## list the targets (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ bench-engine: build  ## measure the engine beside RocksDB and LevelDB (10 millio
 	@cmake -S . -B build
 	@cmake --build build -j $(JOBS) --target varve-bench-engine
 	@build/varve-bench-engine
+
+bench-huge: build  ## measure a collection of each type ten times maxmemory: memory, disk space, how others fare
+	@cmake --build build -j $(JOBS) --target varve-bench-huge
+	@scripts/bench-huge
 
 bench-memory: build  ## measure a data set ten times maxmemory: memory, and latency while it loads
 	@cmake --build build -j $(JOBS) --target varve-bench-memory

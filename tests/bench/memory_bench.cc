@@ -9,14 +9,8 @@
 // is half noise, half constant, so that it compresses to half; every reply is checked. The status is 1 if a
 // reply is wrong or if memory went beyond maxmemory + slack.
 //
-// Latency of the hot key: one client sends every 2 ms. A reply that takes longer hides those that should have
-// been sent meanwhile; they are counted with what they would have waited (as HdrHistogram does). Where the
-// system allows, that client runs at real-time priority: what is measured is the server's share, not how long
-// the client itself waits for a processor that the loaders keep busy.
-#include <fcntl.h>
+// Latency of the hot key: one client sends every 2 ms (bench::Witness).
 #include <hiredis/hiredis.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -26,19 +20,23 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <numeric>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "tests/bench/watch.h"
+
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using bench::Clock;
+using bench::Latencies;
+using bench::Sampler;
+using bench::us_since;
 
 constexpr uint64_t kPipeline = 32;
-constexpr uint64_t kHotIntervalUs = 2000;
-constexpr uint64_t kSampleIntervalMs = 20;
 constexpr double kZipfTheta = 0.99;
 constexpr const char* kHotKey = "hot";
 
@@ -166,97 +164,27 @@ uint64_t field(const std::string& info, const std::string& name) {
 
 // ---- figures
 
-uint64_t us_since(Clock::time_point start) {
-  return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
-}
-
-struct Latencies {
-  std::vector<uint32_t> us;
-  void add(uint64_t value) { us.push_back(static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX))); }
-  void add_all(const Latencies& other) { us.insert(us.end(), other.us.begin(), other.us.end()); }
-  void sort() { std::sort(us.begin(), us.end()); }
-  // Requires: sorted.
-  double ms(double part) const {
-    if (us.empty()) return 0;
-    const auto at = static_cast<size_t>(part * static_cast<double>(us.size()));
-    return us[std::min(at, us.size() - 1)] / 1000.0;
-  }
-};
-
 void row(const char* what, double rate, const Latencies& l, uint64_t rss) {
   std::printf("%-28s %10.0f %9.3f %9.3f %9.3f %9.3f %8.0f\n", what, rate, l.ms(0.5), l.ms(0.99), l.ms(0.999),
               l.us.empty() ? 0 : l.us.back() / 1000.0, static_cast<double>(rss) / (1 << 20));
   std::fflush(stdout);
 }
 
-// Samples a process's resident memory until it is destroyed.
-class Sampler {
- public:
-  explicit Sampler(int pid) : fd_(::open(("/proc/" + std::to_string(pid) + "/statm").c_str(), O_RDONLY)) {
-    if (fd_ < 0) fail("there is no process " + std::to_string(pid));
-    thread_ = std::thread([this] {
-      while (!end_) {
-        const uint64_t now = sample();
-        for (std::atomic<uint64_t>* most : {&phase_max_, &max_})
-          if (now > *most) *most = now;
-        std::this_thread::sleep_for(std::chrono::milliseconds(kSampleIntervalMs));
-      }
-    });
-  }
-  ~Sampler() {
-    end_ = true;
-    thread_.join();
-    ::close(fd_);
-  }
-  uint64_t sample() const {
-    char text[128] = {};
-    unsigned long long pages = 0;
-    if (::pread(fd_, text, sizeof text - 1, 0) <= 0 || std::sscanf(text, "%*u %llu", &pages) != 1) return 0;
-    return pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  }
-  uint64_t max() const { return max_; }
-  uint64_t phase_max() { return phase_max_.exchange(sample()); }
-
- private:
-  int fd_;
-  std::atomic<bool> end_{false};
-  std::atomic<uint64_t> max_{0}, phase_max_{0};
-  std::thread thread_;
-};
-
-// Reads the hot key every kHotIntervalUs until it is told to end.
+// Reads the hot key all the time.
 class HotReader {
  public:
-  HotReader(int port, const std::string& value) {
-    thread_ = std::thread([this, port, value] {
-      const sched_param urgent{1};
-      (void)::sched_setscheduler(0, SCHED_FIFO, &urgent);
-      Connection connection(port);
-      for (auto next = Clock::now(); !end_; next = std::max(next, Clock::now())) {
-        next += std::chrono::microseconds(kHotIntervalUs);
-        std::this_thread::sleep_until(next);
-        const auto start = Clock::now();
-        connection.send_get(kHotKey);
-        connection.expect_value(value);
-        const uint64_t took = us_since(start);
-        latencies_.add(took);
-        for (uint64_t missed = kHotIntervalUs; missed < took; missed += kHotIntervalUs)
-          latencies_.add(took - missed);
-      }
-    });
-  }
-  Latencies finish() {
-    end_ = true;
-    thread_.join();
-    latencies_.sort();
-    return std::move(latencies_);
-  }
+  HotReader(int port, const std::string& value)
+      : witness_([port, value]() -> std::function<void()> {
+          auto connection = std::make_shared<Connection>(port);
+          return [connection, value] {
+            connection->send_get(kHotKey);
+            connection->expect_value(value);
+          };
+        }) {}
+  Latencies finish() { return witness_.finish(); }
 
  private:
-  std::atomic<bool> end_{false};
-  Latencies latencies_;
-  std::thread thread_;
+  bench::Witness witness_;
 };
 
 // Gray et al., "Quickly generating billion-record synthetic databases", SIGMOD 1994.
@@ -420,8 +348,8 @@ int run(const Options& options) {
 
   std::printf("\n%-28s %10s %9s %9s %9s %9s %8s\n", "", "req/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms",
               "RSS MB");
-  row("GET hot key, idle", 1e6 / kHotIntervalUs, idle, idle_rss);
-  row("GET hot key, during load", 1e6 / kHotIntervalUs, busy, load_rss);
+  row("GET hot key, idle", 1e6 / bench::Witness::kIntervalUs, idle, idle_rss);
+  row("GET hot key, during load", 1e6 / bench::Witness::kIntervalUs, busy, load_rss);
   std::printf("%-28s %10s %8.1fx %8.1fx %8.1fx\n", "  load over idle", "", busy.ms(0.5) / idle.ms(0.5),
               busy.ms(0.99) / idle.ms(0.99), busy.ms(0.999) / idle.ms(0.999));
   const double load_rate = static_cast<double>(data.keys) * 1e6 / static_cast<double>(load_us);
