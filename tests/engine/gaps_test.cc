@@ -24,26 +24,24 @@ class MapIterator final : public Iterator {
   State seek_before(std::string_view key) override { return before(records_.lower_bound(key)); }
   State next() override { return at(std::next(at_)); }
   State prev() override { return before(at_); }
-  State state() const override { return state_; }
-  std::string_view key() const override { return at_->first; }
-  std::string_view value() const override { return {}; }
-  uint8_t flags() const override { return at_->second; }
   const Status& status() const override { return status_; }
 
  private:
   State at(Records::const_iterator to) {
     ++*moves_;
     at_ = to;
-    return state_ = at_ == records_.end() ? State::kEnd : State::kAt;
+    if (at_ == records_.end()) return end();
+    here_.key = at_->first;
+    here_.flags = at_->second;
+    return here_.state = State::kAt;
   }
   State before(Records::const_iterator than) {
-    if (than == records_.begin()) return ++*moves_, state_ = State::kEnd;
+    if (than == records_.begin()) return ++*moves_, end();
     return at(std::prev(than));
   }
   const Records& records_;
   uint64_t* moves_;
   Records::const_iterator at_;
-  State state_ = State::kEnd;
   Status status_;
 };
 
