@@ -57,8 +57,12 @@ void Tracking::disable(Client& client) {
     prefixes_of_.erase(own);
   }
   mode = {};
-  --clients_;
-  // What it has read stays in the table until it is touched: to look for it would take long.
+  // What it has read stays in the table until it is touched: to look for it would take long. But where nobody
+  // tracks, nobody looks whether it is.
+  if (--clients_ > 0) return;
+  keys_.clear();
+  key_of_object_.clear();
+  items_ = 0;
 }
 
 const std::set<std::string>& Tracking::prefixes(const Client& client) const {

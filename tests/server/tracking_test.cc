@@ -109,6 +109,21 @@ TEST_SUITE("server/tracking") {
     }
   }
 
+  TEST_CASE("when the last one stops tracking, what was read is forgotten") {
+    Harness harness(13);
+    const auto reader = harness.connect(), writer = harness.connect();
+    harness.call(*reader, {"HELLO", "3"});
+    harness.call(*reader, {"CLIENT", "TRACKING", "ON"});
+    harness.call(*reader, {"GET", "k"});
+    CHECK(harness.server->tracking().items() == 1);
+    harness.call(*reader, {"CLIENT", "TRACKING", "OFF"});
+    CHECK(harness.server->tracking().keys() == 0);
+    CHECK(harness.server->tracking().items() == 0);
+    harness.call(*reader, {"CLIENT", "TRACKING", "ON"});
+    harness.call(*writer, {"SET", "k", "v"});
+    CHECK(harness.call(*reader, {"PING"}) == "PONG");  // And no push before it.
+  }
+
   TEST_CASE("BCAST tells of all keys with a prefix, together, at the end of a turn") {
     Harness harness(1);
     const auto peer = tracker(harness, {"BCAST", "PREFIX", "user:", "PREFIX", "obj"});
