@@ -234,8 +234,9 @@ Status clear_old(FileSystem& files, const std::string& directory, const VersionE
   auto names = files.list(directory);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
-    const bool old = name == "CUT" || name == "CURRENT" || name == "CURRENT.tmp" || parse_manifest_name(name) ||
-                     parse_table_name(name) || parse_segment_name(name) || is_spare_name(name);
+    const bool old = name == "CUT" || name == "CURRENT" || name == "CURRENT.tmp" ||
+                     parse_manifest_name(name) || parse_table_name(name) || parse_segment_name(name) ||
+                     is_spare_name(name);
     if (!old || kept.contains(name)) continue;
     if (Status s = files.remove(directory + "/" + name); !s.ok()) return s;
   }

@@ -36,8 +36,9 @@ enum ParameterFlags : unsigned {
   kSensitive = 2,  // Never shown in logs, SLOWLOG or MONITOR.
   kHidden = 4,     // CONFIG GET shows it by its full name only.
   kProtected = 8,  // CONFIG SET needs enable-protected-configs.
-  kSettled = 32,   // Of kImmutable: CONFIG SET to what it is already is no error. Varve's own; Redis's are refused.
-  kClamped = 16,   // An integer out of range becomes the nearest one in it (0 .. 2^31-1 are understood).
+  kSettled =
+      32,  // Of kImmutable: CONFIG SET to what it is already is no error. Varve's own; Redis's are refused.
+  kClamped = 16,  // An integer out of range becomes the nearest one in it (0 .. 2^31-1 are understood).
 };
 
 // A checked value. `text` is what CONFIG GET shows, and reading it again gives the same value.
