@@ -363,7 +363,6 @@ void Server::wake_at(uint64_t due_us) {
       &delay_timer_, [](uv_timer_t*) {}, wait_ms, 0);
 }
 
-
 bool Server::over_output_limit(Client& client, uint64_t now_us) {
   const uint64_t waiting = client.output.size();
   if (must_authenticate(client.session)) {
