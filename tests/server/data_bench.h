@@ -67,7 +67,7 @@ class DataBench {
   template <typename F>
   void run(F&& handler) {
     engine::ReadContext context;
-    for (;;) {
+    for (fetches = 0;; ++fetches) {
       engine::Batch batch;
       const auto inner = engine->reader(context);
       touched = 0;
@@ -98,6 +98,7 @@ class DataBench {
   server::KeyspaceSchema schema;
   std::unique_ptr<engine::Engine> engine;
   uint64_t touched = 0, written = 0;  // By the last run: records read, operations of its batch.
+  uint64_t fetches = 0;               // How often the last handler had to wait for cold blocks.
 
  private:
   void open() {

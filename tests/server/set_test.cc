@@ -215,6 +215,36 @@ TEST_SUITE("server/set") {
     }
   }
 
+  TEST_CASE("the places of many draws from a cold set are fetched together") {
+    Bench bench(11, 0, 64 << 10);
+    std::vector<std::string> names(8000);
+    for (size_t i = 0; i < names.size(); ++i)
+      names[i] = "a member with a name of some length" + std::to_string(i);
+    bench.add("s", Names(names.begin(), names.end()), {});
+    for (const bool removing : {false, true}) {
+      CAPTURE(removing);
+      bench.engine->flush([](engine::Status) {});
+      bench.world.executor.run_all();
+      bench.engine->drop_caches();
+      bench.run([&](View& view, uint64_t random_seed) {
+        Set set(view, kDatabase, "s", view.header(kDatabase, "s"));
+        Random random(random_seed);
+        Model sample;
+        const auto use = [&](const Set::Member& member) { CHECK(sample.emplace(member.name).second); };
+        Emptied<Set> emptied{set};
+        if (removing)
+          sample_distinct(emptied, set.size(), 150, random, use);
+        else
+          sample_distinct(set, set.size(), 150, random, use);
+        CHECK(sample.size() == 150);
+      });
+      // The header, the places, and here and there a block behind one of them. One by one they would be a
+      // hundred.
+      CHECK(bench.fetches > 0);
+      CHECK(bench.fetches < 15);
+    }
+  }
+
   TEST_CASE("samples are as large as wanted and hold nothing twice") {
     Bench bench(6);
     std::vector<std::string> names(2000);
