@@ -93,6 +93,7 @@ void section_replication(Server& server, InfoText& out) {
   if (replication.is_replica()) section_of_replica(server, out);
   Replicas& replicas = replication.replicas();
   out.field("connected_slaves", replicas.size());
+  out.field("redis_replicas", replication.redis_replicas().size());
   if (settings.min_replicas_to_write > 0 && settings.min_replicas_max_lag_seconds > 0) {
     out.field("min_slaves_good_slaves",
               replicas.good(static_cast<uint64_t>(settings.min_replicas_max_lag_seconds) * 1'000'000));

@@ -31,6 +31,7 @@ Replication::Replication(Server& server, uv_loop_t* loop)
                  [this] {
                    if (is_replica()) promote();
                  }}),
+      redis_replicas_(server),
       replica_(std::make_unique<Replica>(server.env(), server.engine(), history_, replica_options_, *this)),
       redis_(server, {[this] { connect(); }, [this](std::string_view bytes) { link_.send(bytes); },
                       [this] { disconnect(); }, [this] { return link_.client(); },
@@ -124,6 +125,7 @@ void Replication::change_role(std::string host, int port) {
       .ok();
   if (is_replica()) {
     epoch_due_ = false;
+    redis_replicas_.drop_all();
     if (!was_replica) server_.dispatcher().unblock_all();
     replica_->start();
   } else if (was_replica) {
@@ -253,6 +255,7 @@ void Replication::end_turn() {
   if (switching_) return;
   begin_epoch_if_due();
   replicas_.pump();
+  redis_replicas_.pump();
 }
 
 void Replication::progressed() {
@@ -277,6 +280,7 @@ void Replication::cron() {
   redis_.tick();
   link_.read_on();
   replicas_.tick();
+  redis_replicas_.tick();
   answer_waiters();
   advance_failover();
 

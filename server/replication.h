@@ -27,6 +27,7 @@
 #include "resp/reply_writer.h"
 #include "server/primary_link.h"
 #include "server/redis_follower.h"
+#include "server/redis_replicas.h"
 #include "server/replicas.h"
 #include "server/reply_gate.h"
 
@@ -81,6 +82,7 @@ class Replication final : public replication::ReplicaHost {
 
   // ---- replicas
   Replicas& replicas() { return replicas_; }
+  RedisReplicas& redis_replicas() { return redis_replicas_; }
   void publish(std::string_view channel, std::string_view text, bool sharded);
 
   // ---- waiting for replicas, or on one: a suspended client is answered (Dispatcher::suspend)
@@ -126,6 +128,7 @@ class Replication final : public replication::ReplicaHost {
   Server& server_;
   replication::History history_;
   Replicas replicas_;
+  RedisReplicas redis_replicas_;
   replication::ReplicaOptions replica_options_;
   std::unique_ptr<replication::Replica> replica_;
   RedisFollower redis_;

@@ -175,6 +175,8 @@ engine::Lsn Server::apply(engine::Batch& batch, uint64_t writer) {
   changes_ += batch.operations();
   if (key_watch_.any()) [[unlikely]]
     tell_touched(batch, databases_, key_watch_);
+  if (RedisReplicas& redises = replication_->redis_replicas(); redises.any()) [[unlikely]]
+    redises.applied(batch, tracking_->looked_at());
   const engine::Lsn lsn = engine_.apply(batch);
   tracking_->applied(batch, writer, lsn);
   return lsn;

@@ -180,7 +180,7 @@ void Tracking::applied(const engine::Batch& batch, uint64_t writer, engine::Lsn 
 }
 
 bool Tracking::wants_names(const Command& command) const {
-  return !prefixes_.empty() && (command.flags & cmd::kWrite);
+  return (all_names_ || !prefixes_.empty()) && (command.flags & cmd::kWrite);
 }
 
 // Calls f(broadcast) for the prefixes that the key has: the greatest that is not above it, and from there on

@@ -74,6 +74,8 @@ class Tracking final : public TouchListener {
   // comes from the command that is about to write: the keys that it looked at, and where their elements lie.
   using Objects = std::vector<std::pair<std::string, ObjectId>>;
   bool wants_names(const Command& command) const;
+  void want_all_names(bool wanted) { all_names_ = wanted; }  // Somebody else asks looked_at().
+  const Objects* looked_at() const { return looked_at_; }
   void looked_at(const Objects& objects) { looked_at_ = &objects; }  // Until the next applied().
   // `writer`: the client, 0: nobody. Before the table of databases is refreshed.
   void applied(const engine::Batch& batch, uint64_t writer, engine::Lsn lsn);
@@ -139,6 +141,7 @@ class Tracking final : public TouchListener {
   uint64_t writer_ = 0;  // Of the batch that is being told.
   engine::Lsn lsn_ = 0;
   const Objects* looked_at_ = nullptr;
+  bool all_names_ = false;
   ObjectId last_object_ = engine::kNoObject;  // Told of in this batch.
   uint64_t eviction_seed_ = 1;
 

@@ -94,8 +94,23 @@ void varvesync(CommandContext& c) {
   c.reply.ok();
 }
 
-void refuse_psync(CommandContext& c) {
-  c.reply.error("ERR This is Varve: its replicas follow its log, and a Redis cannot");
+// From here on the connection gets what a replica of Redis gets (server/redis_replicas.h).
+bool can_serve_redis(CommandContext& c) {
+  if (!c.client.stream && !c.server.replication().switching() && !c.server.replication().is_replica())
+    return true;
+  c.reply.error("NOMASTERLINK Can't SYNC: only a primary serves replicas of Redis");
+  return false;
+}
+
+void psync(CommandContext& c) {
+  if (!can_serve_redis(c)) return;
+  c.reply.simple("FULLRESYNC " + c.server.replication().history().present().id + " " +
+                 std::to_string(c.server.engine().end()));
+  c.server.replication().redis_replicas().attach(c.client);
+}
+
+void sync(CommandContext& c) {
+  if (can_serve_redis(c)) c.server.replication().redis_replicas().attach(c.client);
 }
 
 // What a Redis says before it asks for PSYNC.
@@ -228,9 +243,9 @@ void failover(CommandContext& c) {
   c.reply.ok();
 }
 
-constexpr Binding kBindings[] = {{"replicaof", &replicaof}, {"slaveof", &replicaof},  {"role", &role},
-                                 {"varvesync", &varvesync}, {"psync", &refuse_psync}, {"sync", &refuse_psync},
-                                 {"replconf", &replconf},   {"wait", &wait},          {"waitaof", &waitaof},
+constexpr Binding kBindings[] = {{"replicaof", &replicaof}, {"slaveof", &replicaof}, {"role", &role},
+                                 {"varvesync", &varvesync}, {"psync", &psync},       {"sync", &sync},
+                                 {"replconf", &replconf},   {"wait", &wait},         {"waitaof", &waitaof},
                                  {"waitlsn", &waitlsn},     {"failover", &failover}};
 
 }  // namespace

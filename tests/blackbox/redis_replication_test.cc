@@ -1,8 +1,9 @@
-// Varve as a replica of a redis-server.
+// Varve as a replica of a redis-server, and a redis-server as one of Varve.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -183,5 +184,65 @@ TEST_SUITE("blackbox/redis replication") {
     CHECK(info(varve, "master_link_status") == "down");
     ask(varve, {"CONFIG", "SET", "masterauth", "secret"});
     same_data(redis, varve);
+  }
+
+  TEST_CASE(
+      "a redis-server follows a Varve under writes of all types, with cuts, and a file can be fetched") {
+    const Redis redis;
+    if (!present(redis)) return;
+    Dice dice(21);
+    ServerProcess varve(kVarve);
+    Client writer = Client::over_tcp(varve);
+    const auto write = [&](int times) {
+      for (int i = 0; i < times; ++i)
+        differential::write_something(dice, [&](const Command& command) { writer.command(command); });
+    };
+    writer.command({"DEBUG", "POPULATE", "20000", "key", "100"});
+    writer.command({"SELECT", "9"});  // Where nobody else writes.
+    for (int i = 0; i < 3000; ++i) {
+      const std::string n = std::to_string(i);
+      writer.command({"HSET", "large hash", "field" + n, "value" + n});
+      writer.command({"ZADD", "large zset", n, "member" + n});
+    }
+    writer.command({"SELECT", "0"});
+    write(2000);
+    redis.ask({"SET", "of", "its own"});
+    redis.ask({"REPLICAOF", "127.0.0.1", std::to_string(varve.port())});
+    const auto up = [&] {
+      return field(redis.ask({"INFO", "replication"}).text, "master_link_status") == "up";
+    };
+    write(2000);
+    until("the link is up", up);
+    until("it is counted", [&] { return info(varve, "redis_replicas") == "1"; });
+    write(3000);
+    // Elements alone, their header unwritten.
+    same_data(redis, varve);
+    writer.command({"SELECT", "9"});
+    writer.command({"HSET", "large hash", "field7", "another value"});
+    writer.command({"MULTI"});
+    writer.command({"ZADD", "large zset", "0.5", "member8"});
+    writer.command({"EXEC"});
+    writer.command({"SELECT", "0"});
+    same_data(redis, varve);
+    CHECK(redis.ask({"GET", "of"}).is_null());
+    writer.command({"CLIENT", "KILL", "TYPE", "replica"});
+    write(1000);
+    until("the link is up", up);
+    write(1000);
+    writer.command({"FLUSHALL"});
+    write(1000);
+    same_data(redis, varve);
+
+    const support::TemporaryDirectory directory;
+    const std::string file = directory.path() + "/out.rdb";
+    const std::string fetch = "redis-cli -p " + std::to_string(varve.port()) + " --rdb " + file +
+                              " > /dev/null 2>&1 && redis-check-rdb " + file + " > /dev/null";
+    CHECK(std::system(fetch.c_str()) == 0);
+    const auto loaded = RealRedis::start(file, {"--enable-debug-command", "yes"});
+    REQUIRE(loaded != nullptr);
+    until("the file is loaded", [&] {
+      const Command digest = {"DEBUG", "DIGEST"};
+      return loaded->ask(digest)->text == writer.command(digest).text;
+    });
   }
 }
