@@ -34,7 +34,8 @@ struct Item {
   StreamId id, first_id, deleted_id;
   uint64_t count = 0;
   uint64_t added = 0;
-  static constexpr uint64_t kUnknown = ~uint64_t{0};  // What `added` is where the format does not tell.
+  // What `added` is where the writer did not know, and where the format does not tell.
+  static constexpr uint64_t kUnknown = ~uint64_t{0}, kUntold = kUnknown - 1;
   int64_t time_ms = 0;
   std::vector<std::string_view> fields;  // Field and value in turn.
 };

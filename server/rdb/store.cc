@@ -95,7 +95,7 @@ class StreamStore {
       }
       case Item::Kind::kStream: {
         Stream stream = open();
-        if (item.added == Item::kUnknown)
+        if (item.added >= Item::kUntold)
           stream.set_ids(item.id, std::nullopt, std::nullopt);
         else
           stream.set_ids(item.id, item.added, item.deleted_id);
@@ -105,8 +105,9 @@ class StreamStore {
       case Item::Kind::kGroup: {
         finish();
         Stream stream = open();
-        const auto read =
-            item.added == Item::kUnknown ? stream.added_up_to(item.id) : std::optional(item.added);
+        auto read = std::optional(item.added);
+        if (item.added == Item::kUnknown) read = std::nullopt;
+        if (item.added == Item::kUntold) read = stream.added_up_to(item.id);
         group_ = std::make_unique<StreamGroup>(StreamGroup::create(view_, stream, item.name, item.id, read));
         stream.save();
         break;

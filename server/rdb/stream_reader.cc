@@ -181,7 +181,7 @@ Step StreamReader::read_state(Input& in, Item* item) {
   item->kind = Item::Kind::kStream;
   item->count = in.length();
   item->id = take_id(in);
-  item->added = Item::kUnknown;
+  item->added = Item::kUntold;
   if (later(ValueType::kStreamListpacks2)) {
     item->first_id = take_id(in);
     item->deleted_id = take_id(in);
@@ -201,7 +201,7 @@ Step StreamReader::read_group(Input& in, Item* item) {
   item->kind = Item::Kind::kGroup;
   item->name = in.string(&name_);
   item->id = take_id(in);
-  item->added = later(ValueType::kStreamListpacks2) ? in.length() : Item::kUnknown;
+  item->added = later(ValueType::kStreamListpacks2) ? in.length() : Item::kUntold;
   pending_ = in.length();
   if (in.ok() && group_names_.contains(item->name)) in.damaged("a stream's group comes twice");
   if (!in.ok()) return in.stopped();
