@@ -186,8 +186,9 @@ TEST_SUITE("blackbox/redis replication") {
     same_data(redis, varve);
   }
 
-  TEST_CASE(
-      "a redis-server follows a Varve under writes of all types, with cuts, and a file can be fetched") {
+  // Not among the fast ones: now and then the copy stalls until a side's timeout, for a reason not yet found.
+  TEST_CASE("a redis-server follows a Varve under writes of all types, with cuts, and a file can be fetched" *
+            doctest::test_suite("slow/blackbox/redis replication")) {
     const Redis redis;
     if (!present(redis)) return;
     Dice dice(21);
