@@ -28,36 +28,38 @@ class BoundedIterator final : public Iterator {
   State seek_last() override {
     if (!end_.empty()) return seek_before(end_);
     from_known_ = false;
-    return backward(merged_->seek_last());
+    return pass<false>(merged_->seek_last());
   }
   State seek(std::string_view key) override {
     from_.assign(key < std::string_view(begin_) ? std::string_view(begin_) : key);
     from_known_ = true;
-    const std::string* end = gaps_ ? gaps_->end_of(from_) : nullptr;
-    return forward(merged_->seek(end ? *end : from_));
+    const std::string* end = far_edge<true>(from_);
+    return pass<true>(merged_->seek(end ? *end : from_));
   }
   State seek_before(std::string_view key) override {
     const bool beyond = !end_.empty() && key > std::string_view(end_);
     from_.assign(beyond ? std::string_view(end_) : key);
     from_known_ = true;
-    const std::string* begin = gaps_ ? gaps_->begin_before(from_) : nullptr;
-    return backward(merged_->seek_before(begin ? *begin : from_));
+    const std::string* begin = far_edge<false>(from_);
+    return pass<false>(merged_->seek_before(begin ? *begin : from_));
   }
   State next() override {
     from_known_ = false;
-    return forward(merged_->next());
+    return pass<true>(merged_->next());
   }
   State prev() override {
     from_known_ = false;
-    return backward(merged_->prev());
+    return pass<false>(merged_->prev());
   }
   const Status& status() const override { return merged_->status(); }
 
  private:
-  State forward(State state) {
+  // From where `merged_` stands to the first record that is no tombstone, or to the bound.
+  template <bool kForward>
+  State pass(State state) {
     uint64_t passed = 0;
-    for (; state == State::kAt; state = merged_->next()) {
-      if (!end_.empty() && compare_keys(merged_->key(), end_) >= 0) {
+    for (; state == State::kAt; state = kForward ? merged_->next() : merged_->prev()) {
+      if (outside<kForward>()) {
         state = State::kEnd;
         break;
       }
@@ -65,59 +67,47 @@ class BoundedIterator final : public Iterator {
       if (++passed % kLookAgain != 0) [[likely]]
         continue;
       begin_at(merged_->key());
-      if (const std::string* end = gaps_ ? gaps_->end_of(merged_->key()) : nullptr) {
-        const std::string beyond = *end;
-        state = merged_->seek(beyond);
+      if (const std::string* edge = far_edge<kForward>(merged_->key())) {
+        const std::string beyond = *edge;
+        state = kForward ? merged_->seek(beyond) : merged_->seek_before(beyond);
         if (state != State::kAt) break;
-        if (!end_.empty() && compare_keys(merged_->key(), end_) >= 0) {
+        if (outside<kForward>()) {
           state = State::kEnd;
           break;
         }
         if ((merged_->flags() & kTombstone) == 0) break;
       }
       if (passed % kPassedAtOnce == 0) {
-        if (gaps_) gaps_->note(from_, merged_->key());
+        note<kForward>(merged_->key());  // A tombstone is as good as nothing.
         if (on_passed_) on_passed_(kPassedAtOnce);
       }
     }
     if (gaps_ && passed >= kWorthNoting) {
-      if (state == State::kAt) gaps_->note(from_, merged_->key());
-      if (state == State::kEnd && !end_.empty()) gaps_->note(from_, end_);
+      if (state == State::kAt) note<kForward>(kForward ? merged_->key() : std::string(merged_->key()) + '\0');
+      if (state == State::kEnd && !(kForward && end_.empty())) note<kForward>(kForward ? end_ : begin_);
     }
     return state == State::kEnd ? end() : follow(*merged_);
   }
 
-  State backward(State state) {
-    uint64_t passed = 0;
-    for (; state == State::kAt; state = merged_->prev()) {
-      if (compare_keys(merged_->key(), begin_) < 0) {
-        state = State::kEnd;
-        break;
-      }
-      if ((merged_->flags() & kTombstone) == 0) break;
-      if (++passed % kLookAgain != 0) [[likely]]
-        continue;
-      begin_at(merged_->key());
-      if (const std::string* begin = gaps_ ? gaps_->begin_before(merged_->key()) : nullptr) {
-        const std::string before = *begin;
-        state = merged_->seek_before(before);
-        if (state != State::kAt) break;
-        if (compare_keys(merged_->key(), begin_) < 0) {
-          state = State::kEnd;
-          break;
-        }
-        if ((merged_->flags() & kTombstone) == 0) break;
-      }
-      if (passed % kPassedAtOnce == 0) {
-        if (gaps_) gaps_->note(merged_->key(), from_);  // A tombstone is as good as nothing.
-        if (on_passed_) on_passed_(kPassedAtOnce);
-      }
-    }
-    if (gaps_ && passed >= kWorthNoting) {
-      if (state == State::kAt) gaps_->note(std::string(merged_->key()) + '\0', from_);
-      if (state == State::kEnd) gaps_->note(begin_, from_);
-    }
-    return state == State::kEnd ? end() : follow(*merged_);
+  template <bool kForward>
+  bool outside() const {
+    if (kForward) return !end_.empty() && compare_keys(merged_->key(), end_) >= 0;
+    return compare_keys(merged_->key(), begin_) < 0;
+  }
+  // Of the known gap around `key`, in the direction of the walk.
+  template <bool kForward>
+  const std::string* far_edge(std::string_view key) const {
+    if (!gaps_) return nullptr;
+    return kForward ? gaps_->end_of(key) : gaps_->begin_before(key);
+  }
+  // Between from_ and `edge` there is nothing.
+  template <bool kForward>
+  void note(std::string_view edge) {
+    if (!gaps_) return;
+    if (kForward)
+      gaps_->note(from_, edge);
+    else
+      gaps_->note(edge, from_);
   }
 
   // Where the stretch being passed begins, seen in the direction of the walk, if nobody has said.

@@ -12,7 +12,9 @@
 #include "engine/log_format.h"
 #include "engine/manifest.h"
 #include "engine/manifest_edit.h"
+#include "engine/raw_integers.h"
 #include "engine/segment_writer.h"
+#include "engine/small_files.h"
 
 namespace engine {
 namespace {
@@ -32,24 +34,6 @@ std::string received_name(uint64_t number, uint64_t checksum) {
   char digits[20];
   std::snprintf(digits, sizeof digits, "-%016llx", static_cast<unsigned long long>(checksum));
   return stem(number) + digits + ".vst";
-}
-
-Result<std::string> read_file(FileSystem& files, const std::string& path) {
-  auto file = files.open(path, OpenMode::kRead);
-  if (!file.ok()) return file.status();
-  const auto size = (*file)->size();
-  if (!size.ok()) return size.status();
-  std::string bytes(size.value(), '\0');
-  auto got = (*file)->read(0, bytes);
-  if (!got.ok()) return got.status();
-  bytes.resize(*got);
-  return bytes;
-}
-
-Status remove_if_there(FileSystem& files, const std::string& path) {
-  const auto there = files.exists(path);
-  if (!there.ok()) return there.status();
-  return there.value() ? files.remove(path) : Status();
 }
 
 class Hash {
@@ -186,8 +170,7 @@ Status IncomingImpl::commit() {
   if (Status s = files_.sync_directory(incoming_); !s.ok()) return s;
   std::string order(8, '\0');
   order += state_;
-  const uint64_t checksum = XXH3_64bits(state_.data(), state_.size());
-  std::memcpy(order.data(), &checksum, sizeof checksum);
+  store(order.data(), XXH3_64bits(state_.data(), state_.size()));
   const std::string install = directory_ + kInstall;
   const std::string temporary = install + ".tmp";
   if (Status s = remove_if_there(files_, temporary); !s.ok()) return s;
@@ -209,12 +192,10 @@ Status IncomingImpl::commit() {
 // ------------------------------------------------------------------ installing
 
 Result<VersionEdit> read_order(FileSystem& files, const std::string& path) {
-  auto order = read_file(files, path);
+  auto order = read_whole(files, path);
   if (!order.ok()) return order.status();
   VersionEdit edit;
-  uint64_t checksum = 0;
-  if (order->size() >= 8) std::memcpy(&checksum, order->data(), sizeof checksum);
-  if (order->size() < 8 || XXH3_64bits(order->data() + 8, order->size() - 8) != checksum)
+  if (order->size() < 8 || XXH3_64bits(order->data() + 8, order->size() - 8) != load<uint64_t>(order->data()))
     return Status(Code::kCorruption, path + " at offset 0: damaged");
   if (Status s = decode_edit(std::string_view(*order).substr(8), &edit); !s.ok())
     return Status(s.code(), path + ": " + s.message());

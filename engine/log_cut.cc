@@ -8,30 +8,14 @@
 #include <vector>
 
 #include "engine/log_format.h"
+#include "engine/raw_integers.h"
 #include "engine/segment_writer.h"
+#include "engine/small_files.h"
 
 namespace engine {
 namespace {
 
 std::string order_path(const std::string& directory) { return directory + "/CUT"; }
-
-Result<std::string> read_file(FileSystem& files, const std::string& path) {
-  auto file = files.open(path, OpenMode::kRead);
-  if (!file.ok()) return file.status();
-  const auto size = (*file)->size();
-  if (!size.ok()) return size.status();
-  std::string bytes(size.value(), '\0');
-  const auto got = (*file)->read(0, bytes);
-  if (!got.ok()) return got.status();
-  bytes.resize(got.value());
-  return bytes;
-}
-
-Status remove_if_there(FileSystem& files, const std::string& path) {
-  const auto there = files.exists(path);
-  if (!there.ok()) return there.status();
-  return there.value() ? files.remove(path) : Status();
-}
 
 // The records of a segment from its beginning up to `lsn`, frame by frame; false: none begins there.
 bool records_up_to(std::string_view segment, uint64_t id, Lsn first, Lsn lsn, std::vector<LogChunk>* chunks) {
@@ -64,9 +48,8 @@ Status order_cut(FileSystem& files, const std::string& directory, Lsn lsn) {
   auto file = files.open(path, OpenMode::kCreate);
   if (!file.ok()) return file.status();
   std::string order(16, '\0');
-  std::memcpy(order.data(), &lsn, sizeof lsn);
-  const uint64_t checksum = XXH3_64bits(order.data(), sizeof lsn);
-  std::memcpy(order.data() + 8, &checksum, sizeof checksum);
+  store(order.data(), lsn);
+  store(order.data() + 8, XXH3_64bits(order.data(), sizeof lsn));
   if (Status s = (*file)->write(0, order); !s.ok()) return s;
   if (Status s = (*file)->sync(); !s.ok()) return s;
   return files.sync_directory(directory);
@@ -76,15 +59,12 @@ Result<std::optional<Lsn>> ordered_cut(FileSystem& files, const std::string& dir
   const auto there = files.exists(order_path(directory));
   if (!there.ok()) return there.status();
   if (!there.value()) return std::optional<Lsn>();
-  const auto order = read_file(files, order_path(directory));
+  const auto order = read_whole(files, order_path(directory));
   if (!order.ok()) return order.status();
-  uint64_t checksum = 0;
-  Lsn lsn = 0;
-  if (order.value().size() != 16) return std::optional<Lsn>();
-  std::memcpy(&lsn, order.value().data(), sizeof lsn);
-  std::memcpy(&checksum, order.value().data() + 8, sizeof checksum);
-  if (XXH3_64bits(order.value().data(), sizeof lsn) != checksum) return std::optional<Lsn>();
-  return std::optional(lsn);
+  const char* bytes = order.value().data();
+  if (order.value().size() != 16 || XXH3_64bits(bytes, sizeof(Lsn)) != load<uint64_t>(bytes + 8))
+    return std::optional<Lsn>();
+  return std::optional(load<Lsn>(bytes));
 }
 
 Status forget_cut(FileSystem& files, const std::string& directory) {
@@ -108,7 +88,7 @@ Status cut_log(Env& env, const std::string& directory, Lsn lsn) {
     if (const auto first = parse_segment_name(name)) {
       segments.push_back({*first, path});
     } else if (is_spare_name(name)) {  // Perhaps a segment that had not been given its name.
-      const auto bytes = read_file(files, path);
+      const auto bytes = read_whole(files, path);
       if (!bytes.ok()) return bytes.status();
       const auto id = parse_segment_header(path, bytes.value());
       const auto frame = id.ok() ? frame_at(bytes.value(), kFirstFrameOffset, id.value()) : std::nullopt;
@@ -123,7 +103,7 @@ Status cut_log(Env& env, const std::string& directory, Lsn lsn) {
   std::string temporary;
   if (behind != segments.begin()) {
     const Segment& last = *std::prev(behind);
-    const auto bytes = read_file(files, last.path);
+    const auto bytes = read_whole(files, last.path);
     if (!bytes.ok()) return bytes.status();
     const auto id = parse_segment_header(last.path, bytes.value());
     if (!id.ok()) return {};  // Recovery says what is wrong with it.

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/raw_integers.h"
+
 namespace engine {
 namespace {
 
@@ -33,18 +35,6 @@ std::optional<uint64_t> parse_name(std::string_view name, std::string_view suffi
   return parse_hex16(name.substr(0, 16));
 }
 
-template <typename T>
-T load(std::string_view bytes, uint64_t offset) {
-  T value;
-  std::memcpy(&value, bytes.data() + offset, sizeof value);
-  return value;
-}
-
-template <typename T>
-void store(std::string& bytes, uint64_t offset, T value) {
-  std::memcpy(bytes.data() + offset, &value, sizeof value);
-}
-
 }  // namespace
 
 std::string segment_name(Lsn first) { return hex16(first) + ".log"; }
@@ -55,9 +45,9 @@ bool is_spare_name(std::string_view name) { return parse_name(name, ".spare").ha
 std::string segment_header(uint64_t id) {
   std::string header(kSegmentHeaderBytes, '\0');
   std::memcpy(header.data(), kMagic.data(), kMagic.size());
-  store(header, 8, kLogFormatVersion);
-  store(header, 16, id);
-  store(header, 24, XXH3_64bits(header.data(), 24));
+  store(&header[8], kLogFormatVersion);
+  store(&header[16], id);
+  store(&header[24], XXH3_64bits(header.data(), 24));
   return header;
 }
 
@@ -65,15 +55,15 @@ Result<uint64_t> parse_segment_header(const std::string& path, std::string_view 
   // The checksum first, so that a damaged version is not taken for a new one. Every version keeps these 32
   // bytes.
   if (bytes.size() < kSegmentHeaderBytes || bytes.substr(0, kMagic.size()) != kMagic ||
-      load<uint64_t>(bytes, 24) != XXH3_64bits(bytes.data(), 24)) {
+      load<uint64_t>(bytes.data() + 24) != XXH3_64bits(bytes.data(), 24)) {
     return Status(Code::kCorruption, path + " at offset 0: not the header of a log segment");
   }
-  const uint32_t version = load<uint32_t>(bytes, 8);
+  const uint32_t version = load<uint32_t>(bytes.data() + 8);
   if (version > kLogFormatVersion) {
     return Status(Code::kTooNew, path + ": log format " + std::to_string(version) +
                                      ", this build knows up to " + std::to_string(kLogFormatVersion));
   }
-  return load<uint64_t>(bytes, 16);
+  return load<uint64_t>(bytes.data() + 16);
 }
 
 void append_record(std::string& frame, std::string_view record) {
@@ -89,23 +79,23 @@ void append_record(std::string& frame, std::string_view record) {
 
 void seal_frame(std::string& frame, uint64_t segment_id, Lsn first, Lsn synced) {
   const uint64_t length = frame.size() - kFrameHeaderBytes;
-  store(frame, 8, length);
-  store(frame, 16, first);
-  store(frame, 24, synced);
-  store(frame, 0, XXH3_64bits_withSeed(frame.data() + 8, frame.size() - 8, segment_id));
+  store(&frame[8], length);
+  store(&frame[16], first);
+  store(&frame[24], synced);
+  store(&frame[0], XXH3_64bits_withSeed(frame.data() + 8, frame.size() - 8, segment_id));
   frame.resize(round_up(frame.size(), kFrameAlignment));
 }
 
 std::optional<LogFrame> frame_at(std::string_view segment, uint64_t offset, uint64_t segment_id) {
   if (offset > segment.size() || segment.size() - offset < kFrameHeaderBytes) return std::nullopt;
   const uint64_t room = segment.size() - offset - kFrameHeaderBytes;
-  const uint64_t length = load<uint64_t>(segment, offset + 8);
+  const uint64_t length = load<uint64_t>(segment.data() + offset + 8);
   LogFrame frame;
-  frame.first = load<uint64_t>(segment, offset + 16);
-  frame.synced = load<uint64_t>(segment, offset + 24);
+  frame.first = load<uint64_t>(segment.data() + offset + 16);
+  frame.synced = load<uint64_t>(segment.data() + offset + 24);
   // Cheap tests before the dear one: this is asked of every 8th byte behind a damage.
   if (length > room || frame.synced > frame.first) return std::nullopt;
-  const uint64_t checksum = load<uint64_t>(segment, offset);
+  const uint64_t checksum = load<uint64_t>(segment.data() + offset);
   if (checksum == 0 && length == 0 && frame.first == 0) return std::nullopt;  // The zeros of a fresh file.
   if (checksum !=
       XXH3_64bits_withSeed(segment.data() + offset + 8, kFrameHeaderBytes - 8 + length, segment_id)) {
@@ -119,8 +109,8 @@ std::optional<LogFrame> frame_at(std::string_view segment, uint64_t offset, uint
 
 std::optional<uint64_t> torn_frame_end(std::string_view segment, uint64_t offset, Lsn first) {
   if (offset > segment.size() || segment.size() - offset < kFrameHeaderBytes) return std::nullopt;
-  const uint64_t length = load<uint64_t>(segment, offset + 8);
-  if (length == 0 || load<uint64_t>(segment, offset + 16) != first) return std::nullopt;
+  const uint64_t length = load<uint64_t>(segment.data() + offset + 8);
+  if (length == 0 || load<uint64_t>(segment.data() + offset + 16) != first) return std::nullopt;
   const uint64_t room = segment.size() - offset - kFrameHeaderBytes;
   return offset + kFrameHeaderBytes + std::min(length, room);
 }

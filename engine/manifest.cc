@@ -8,6 +8,8 @@
 
 #include "engine/file_names.h"
 #include "engine/manifest_edit.h"
+#include "engine/raw_integers.h"
+#include "engine/small_files.h"
 #include "engine/version.h"
 
 namespace engine {
@@ -24,17 +26,6 @@ constexpr uint64_t kRolloverRatio = 4;
 constexpr uint64_t kRolloverBytesMin = 1 << 20;
 
 uint64_t padded(uint64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
-
-template <typename T>
-T load(const char* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-template <typename T>
-void store(char* at, T value) {
-  std::memcpy(at, &value, sizeof value);
-}
 
 std::string header_page(uint64_t number) {
   std::string page(kPageBytes, '\0');
@@ -79,18 +70,6 @@ std::optional<FoundEdit> edit_at(std::string_view file, uint64_t number, uint64_
 
 Status damaged(const std::string& path, uint64_t offset, const std::string& what) {
   return {Code::kCorruption, path + ": damaged at offset " + std::to_string(offset) + ": " + what};
-}
-
-Result<std::string> read_file(FileSystem& files, const std::string& path) {
-  auto file = files.open(path, OpenMode::kRead);
-  if (!file.ok()) return file.status();
-  const auto size = (*file)->size();
-  if (!size.ok()) return size.status();
-  std::string bytes(size.value(), '\0');
-  const auto got = (*file)->read(0, bytes);
-  if (!got.ok()) return got.status();
-  bytes.resize(got.value());
-  return bytes;
 }
 
 // CURRENT: one line, the manifest's name and sixteen hex digits of XXH3 over it.
@@ -208,7 +187,7 @@ Status FileManifest::create(const VersionEdit& initial) {
 
 Status FileManifest::load(const std::vector<std::string>& names) {
   const std::string current = current_path(directory_);
-  const auto line = read_file(files_, current);
+  const auto line = read_whole(files_, current);
   if (!line.ok()) return line.status();
   const auto number = parse_current(line.value());
   if (!number) return damaged(current, 0, "it does not name a manifest with the right checksum");
@@ -218,7 +197,7 @@ Status FileManifest::load(const std::vector<std::string>& names) {
   if (!exists.ok()) return exists.status();
   if (!exists.value()) return {Code::kCorruption, path + ": missing, although " + current + " names it"};
 
-  const auto bytes = read_file(files_, path);
+  const auto bytes = read_whole(files_, path);
   if (!bytes.ok()) return bytes.status();
   bool unsure = false;
   if (Status s = replay(path, bytes.value(), &unsure); !s.ok()) return s;

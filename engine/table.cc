@@ -136,8 +136,8 @@ Status FileTable::load_index(const Footer& footer, std::string_view bytes) {
   if (Status s = disk().check(root, root_offset, table_format::kRoot); !s.ok()) return s;
   root.remove_suffix(kTrailerBytes);
   if (root.size() < 8) return disk().corrupt(root_offset, "the index root is too short");
-  const uint64_t smallest_bytes = table_format::load<uint32_t>(root.data());
-  const uint64_t largest_bytes = table_format::load<uint32_t>(root.data() + 4);
+  const uint64_t smallest_bytes = engine::load<uint32_t>(root.data());
+  const uint64_t largest_bytes = engine::load<uint32_t>(root.data() + 4);
   root.remove_prefix(8);
   if (smallest_bytes + largest_bytes > root.size())
     return disk().corrupt(root_offset, "the root's keys pass its end");

@@ -13,8 +13,6 @@
 
 namespace engine {
 
-using table_format::load;
-
 namespace {
 
 // LZ4 cannot do better than this, so a claim beyond it is a lie and not worth allocating for.

@@ -85,8 +85,7 @@ class Block {
   const char* tags() const { return bytes() + table_format::kBlockHeaderBytes; }
   uint32_t offset(uint32_t i) const {
     const char* array = tags() + entries_;
-    return wide_ ? table_format::load<uint32_t>(array + 4 * size_t{i})
-                 : table_format::load<uint16_t>(array + 2 * size_t{i});
+    return wide_ ? load<uint32_t>(array + 4 * size_t{i}) : load<uint16_t>(array + 2 * size_t{i});
   }
 
   uint32_t references_ = 1;

@@ -8,7 +8,6 @@
 namespace engine {
 
 using table_format::common_prefix;
-using table_format::store;
 
 namespace {
 

@@ -84,7 +84,7 @@ struct TableBuilder::Impl {
     const size_t start = pending.size();
     const uint64_t worth = raw.size() * kWorthPercent / 100;
     if (worth <= 4) return false;
-    table_format::append(pending, static_cast<uint32_t>(raw.size()));
+    append(pending, static_cast<uint32_t>(raw.size()));
     pending.resize(start + worth);
     const int packed = LZ4_compress_default(raw.data(), pending.data() + start + 4,
                                             static_cast<int>(raw.size()), static_cast<int>(worth - 4));
@@ -98,7 +98,7 @@ struct TableBuilder::Impl {
     const std::string_view covered = std::string_view(pending).substr(start - written);
     const uint64_t trailer = table_format::make_trailer(covered, meta.number, start);
     pending.pop_back();
-    table_format::append(pending, trailer);
+    append(pending, trailer);
   }
 
   Status write_full() {
@@ -136,8 +136,8 @@ struct TableBuilder::Impl {
       partitions.add(node.heads[last], node.tail(last), static_cast<uint32_t>(offset() - start));
     }
     footer.root_offset = offset();
-    table_format::append(pending, static_cast<uint32_t>(meta.smallest.size()));
-    table_format::append(pending, static_cast<uint32_t>(meta.largest.size()));
+    append(pending, static_cast<uint32_t>(meta.smallest.size()));
+    append(pending, static_cast<uint32_t>(meta.largest.size()));
     pending.append(meta.smallest);
     pending.append(meta.largest);
     partitions.encode(pending);

@@ -69,16 +69,13 @@
 
 #include <bit>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
+#include "engine/raw_integers.h"
 #include "engine/status.h"
 
 namespace engine::table_format {
-
-static_assert(std::endian::native == std::endian::little,
-              "integers are loaded and stored as they lie in memory");
 
 inline constexpr uint64_t kMagic = 0x656c626174767276;  // "vrvtable"
 inline constexpr uint32_t kVersion = 1;
@@ -96,21 +93,6 @@ inline constexpr int kRecordFlagBits = 2;           // RecordFlags, as stored in
 
 enum BlockFlags : uint8_t { kWideOffsets = 1 };
 enum SectionType : uint8_t { kRaw = 0, kLz4 = 1, kPartition = 2, kRoot = 3, kFilter = 4 };
-
-template <typename T>
-T load(const char* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-template <typename T>
-void store(char* at, T value) {
-  std::memcpy(at, &value, sizeof value);
-}
-template <typename T>
-void append(std::string& to, T value) {
-  to.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
 
 // The trailer for a section whose content, followed by its type byte, are `content_and_type`.
 uint64_t make_trailer(std::string_view content_and_type, uint64_t table, uint64_t offset);

@@ -6,7 +6,6 @@
 namespace engine {
 
 using table_format::common_prefix;
-using table_format::load;
 
 namespace {
 
@@ -56,8 +55,8 @@ int IndexNode::compare(size_t i, uint64_t head, std::string_view other_tail) con
 }
 
 void IndexNode::encode(std::string& to) const {
-  table_format::append(to, static_cast<uint32_t>(size()));
-  table_format::append(to, static_cast<uint32_t>(tails.size()));
+  append(to, static_cast<uint32_t>(size()));
+  append(to, static_cast<uint32_t>(tails.size()));
   to.append(reinterpret_cast<const char*>(heads.data()), heads.size() * 8);
   to.append(reinterpret_cast<const char*>(lengths.data()), lengths.size() * 4);
   to.append(reinterpret_cast<const char*>(tail_ends.data()), tail_ends.size() * 4);

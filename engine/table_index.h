@@ -50,12 +50,11 @@ struct SplitKey {
 inline SplitKey split_key(std::string_view suffix) {
   constexpr size_t kHeadBytes = 8;
   if (suffix.size() >= kHeadBytes) {
-    return {__builtin_bswap64(table_format::load<uint64_t>(suffix.data())), kHeadBytes,
-            suffix.substr(kHeadBytes)};
+    return {__builtin_bswap64(load<uint64_t>(suffix.data())), kHeadBytes, suffix.substr(kHeadBytes)};
   }
   char padded[kHeadBytes] = {};
   if (!suffix.empty()) std::memcpy(padded, suffix.data(), suffix.size());
-  return {__builtin_bswap64(table_format::load<uint64_t>(padded)), static_cast<uint8_t>(suffix.size()), {}};
+  return {__builtin_bswap64(load<uint64_t>(padded)), static_cast<uint8_t>(suffix.size()), {}};
 }
 
 class TableIndex {

@@ -18,7 +18,7 @@ BlockRef block_of(const std::string& key, size_t bytes = 3900) {
   writer.add(key, std::string(bytes, 'v'), 0, 0);
   std::string raw;
   writer.finish(raw);
-  table_format::append(raw, uint64_t{table_format::kRaw});
+  append(raw, uint64_t{table_format::kRaw});
   Result<BlockRef> block = Block::make(raw);
   REQUIRE(block.ok());
   return std::move(*block);

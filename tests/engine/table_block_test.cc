@@ -30,13 +30,13 @@ std::string raw_block(const Model& model) {
 
 // As on disk; the hash is the reader's to check and zero here.
 std::string section(std::string content, uint64_t type) {
-  table_format::append(content, type);
+  append(content, type);
   return content;
 }
 
 std::string compressed(const std::string& raw, uint32_t claimed_length) {
   std::string content;
-  table_format::append(content, claimed_length);
+  append(content, claimed_length);
   content.resize(4 + LZ4_compressBound(static_cast<int>(raw.size())));
   const int length = LZ4_compress_default(raw.data(), content.data() + 4, static_cast<int>(raw.size()),
                                           static_cast<int>(content.size() - 4));
