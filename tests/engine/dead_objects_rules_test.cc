@@ -84,6 +84,10 @@ class Objects {
       store_->settle();
     }
   }
+  void flush_and_compact() {
+    flush();
+    compact();
+  }
   void forget_cached() { engine().drop_caches(); }
   void restart() {
     CHECK(store_->stop().ok());
@@ -94,6 +98,11 @@ class Objects {
 
   size_t elements(Reference object) {
     return store_->range("S" + id_bytes(object.id), "S" + id_bytes(object.id + 1)).size();
+  }
+  // Ids that are still known to be dead once all that is under way is done.
+  uint64_t dead() {
+    store_->settle();
+    return engine().stats().dead_objects;
   }
   bool refers(const std::string& name, Reference object) {
     const auto value = store_->get(store_->header(0, name));
@@ -118,8 +127,7 @@ TEST_SUITE("engine/dead_objects_rules") {
     objects.flush();
     objects.forget_cached();
     objects.set("a", same);  // Over a table, blind.
-    objects.flush();
-    objects.compact();
+    objects.flush_and_compact();
     objects.restart();
     objects.compact();
     CHECK(objects.refers("a", x));
@@ -138,8 +146,7 @@ TEST_SUITE("engine/dead_objects_rules") {
           if (restarts) objects.restart();
         };
         objects.create("a");
-        objects.flush();
-        objects.compact();
+        objects.flush_and_compact();
         step();
         const Reference x = objects.rename("a", "b");
         CHECK(x.generation == 1);
@@ -160,24 +167,21 @@ TEST_SUITE("engine/dead_objects_rules") {
       CAPTURE(flush_mask);
       Objects objects;
       objects.create("a");
-      objects.flush();
-      objects.compact();
+      objects.flush_and_compact();
       objects.rename("a", "b");
       if (flush_mask & 1) objects.flush();
       if (flush_mask & 2) objects.compact();
       const Reference x = objects.rename("b", "a");
       CHECK(x.generation == 2);
       if (flush_mask & 4) objects.restart();
-      objects.flush();
-      objects.compact();
+      objects.flush_and_compact();
       objects.restart();
       objects.compact();
       CHECK(objects.refers("a", x));
       CHECK(objects.elements(x) == kElements);
       // And dies like any other.
       objects.erase("a");
-      objects.flush();
-      objects.compact();
+      objects.flush_and_compact();
       CHECK(objects.elements(x) == 0);
     }
   }
@@ -230,13 +234,11 @@ TEST_SUITE("engine/dead_objects_rules") {
     objects.flush();
     auto snapshot = objects.engine().snapshot();
     objects.erase("a");
-    objects.flush();
-    objects.compact();
+    objects.flush_and_compact();
     CHECK(objects.elements(x) == 0);
     CHECK(Store::range(*snapshot, "S" + id_bytes(x.id), "S" + id_bytes(x.id + 1)).size() == kElements);
     snapshot.reset();
-    objects.store().settle();
-    CHECK(objects.engine().stats().dead_objects == 0);
+    CHECK(objects.dead() == 0);
   }
 
   TEST_CASE("rule vi: a rename at any moment of a compaction is known when its kills are judged") {
@@ -252,8 +254,7 @@ TEST_SUITE("engine/dead_objects_rules") {
       objects.store().pump(steps);
       const Reference x = objects.rename("a", "b");  // ... while another id moves to just that name.
       objects.store().settle();
-      objects.flush();
-      objects.compact();
+      objects.flush_and_compact();
       objects.restart();
       objects.compact();
       CHECK(objects.refers("b", x));
@@ -272,11 +273,9 @@ TEST_SUITE("engine/dead_objects_rules") {
         objects.create("a", 1);
       else
         objects.set("a", "vplain");
-      objects.flush();
-      objects.compact();
+      objects.flush_and_compact();
       CHECK(objects.elements(x) == 0);
-      objects.store().settle();
-      CHECK(objects.engine().stats().dead_objects == 0);
+      CHECK(objects.dead() == 0);
     }
   }
 
@@ -288,8 +287,7 @@ TEST_SUITE("engine/dead_objects_rules") {
       objects.engine().flush([](Status) {});
       objects.store().pump(steps);
       objects.set("a", "vplain");
-      objects.flush();
-      objects.compact();
+      objects.flush_and_compact();
       CHECK(objects.elements(x) == 0);
     }
   }
@@ -301,11 +299,9 @@ TEST_SUITE("engine/dead_objects_rules") {
     objects.restart();
     objects.set("a", "vplain");  // Nobody has read what was there.
     CHECK(objects.engine().stats().dead_objects == 0);
-    objects.flush();
-    objects.compact();
+    objects.flush_and_compact();
     CHECK(objects.elements(x) == 0);
-    objects.store().settle();
-    CHECK(objects.engine().stats().dead_objects == 0);
+    CHECK(objects.dead() == 0);
   }
 
   TEST_CASE("rule vii: a flush that drops headers of a dead database kills what they refer to") {
@@ -320,12 +316,10 @@ TEST_SUITE("engine/dead_objects_rules") {
     objects.store().world().clock.advance_ms(1100);
     objects.engine().tick();  // Synced, so that the flush may use it.
     objects.store().world().executor.run_all();
-    objects.flush();
-    objects.compact();
+    objects.flush_and_compact();
     objects.compact();
     CHECK(objects.elements(x) + objects.elements(y) + objects.elements(z) == 0);
-    objects.store().settle();
-    CHECK(objects.engine().stats().dead_objects == 0);
+    CHECK(objects.dead() == 0);
   }
 
   TEST_CASE("counts are exact with blind writes over cold keys, through flushes, compactions and restarts") {
@@ -369,8 +363,7 @@ TEST_SUITE("engine/dead_objects_rules") {
         debts_seen += engine.unsettled();
       }
       CHECK(debts_seen > 0);
-      objects.flush();
-      objects.compact();
+      objects.flush_and_compact();
       CHECK(objects.engine().unsettled() == 0);
       CHECK(objects.engine().count(objects.store().database(0).id) == keys.size());
     }
