@@ -17,7 +17,8 @@ struct View::Overlay {
     std::string_view value;
     bool erased;
   };
-  std::map<std::string, Entry, std::less<>> entries;
+  using Entries = std::map<std::string, Entry, std::less<>>;
+  Entries entries;
   std::deque<std::string> values;
   size_t read_bytes = 0;  // Of the batch, so far.
 
@@ -274,6 +275,7 @@ struct View::Range::Impl {
   enum class Side { kStored, kOwn } side = Side::kStored;
   std::string own_key;  // When side is kOwn.
   std::string_view own_value;
+  bool stored_waits = false;  // With side kOwn: `stored` stands on the next record of its own.
   enum class Heading { kForward, kBackward } heading = Heading::kForward;
 
   std::string_view key() const { return side == Side::kOwn ? std::string_view(own_key) : stored->key(); }
@@ -289,69 +291,50 @@ struct View::Range::Impl {
     throw StorageError{stored->status()};
   }
 
+  bool take_stored(bool there) {
+    side = Side::kStored;
+    return there;
+  }
+  // The stored side waits behind this one.
+  bool take_own(const Overlay::Entries::value_type& entry, bool has_stored) {
+    side = Side::kOwn;
+    own_key = entry.first;
+    own_value = entry.second.value;
+    stored_waits = has_stored;
+    return true;
+  }
+
   // `stored` stands at its first record >= from (or past its end): decides between it and the batch's first.
   bool settle_forward(bool has_stored, std::string from, bool inclusive) {
     heading = Heading::kForward;
-    if (view.batch_.empty()) {
-      side = Side::kStored;
-      return has_stored;
-    }
+    if (view.batch_.empty()) return take_stored(has_stored);
     Overlay& own = view.overlay();
     auto at = inclusive ? own.entries.lower_bound(from) : own.entries.upper_bound(from);
     for (;;) {
       if (at != own.entries.end() && !end.empty() && at->first >= end) at = own.entries.end();
-      if (at == own.entries.end()) {
-        side = Side::kStored;
-        return has_stored;
-      }
+      if (at == own.entries.end()) return take_stored(has_stored);
       const int order = has_stored ? stored->key().compare(at->first) : 1;
-      if (order < 0) {
-        side = Side::kStored;
-        return true;
-      }
+      if (order < 0) return take_stored(true);
       if (order == 0) has_stored = check(stored->next());
-      if (!at->second.erased) {
-        // The stored side now waits behind this one.
-        side = Side::kOwn;
-        own_key = at->first;
-        own_value = at->second.value;
-        stored_waits = has_stored;
-        return true;
-      }
+      if (!at->second.erased) return take_own(*at, has_stored);
       ++at;
     }
   }
   bool settle_backward(bool has_stored, std::string from, bool has_bound) {
     heading = Heading::kBackward;
-    if (view.batch_.empty()) {
-      side = Side::kStored;
-      return has_stored;
-    }
+    if (view.batch_.empty()) return take_stored(has_stored);
     Overlay& own = view.overlay();
     auto at = has_bound ? own.entries.lower_bound(from) : own.entries.end();
     for (;;) {
       const bool has_own = at != own.entries.begin() && std::prev(at)->first >= begin;
-      if (!has_own) {
-        side = Side::kStored;
-        return has_stored;
-      }
+      if (!has_own) return take_stored(has_stored);
       --at;
       const int order = has_stored ? stored->key().compare(at->first) : -1;
-      if (order > 0) {
-        side = Side::kStored;
-        return true;
-      }
+      if (order > 0) return take_stored(true);
       if (order == 0) has_stored = check(stored->prev());
-      if (!at->second.erased) {
-        side = Side::kOwn;
-        own_key = at->first;
-        own_value = at->second.value;
-        stored_waits = has_stored;
-        return true;
-      }
+      if (!at->second.erased) return take_own(*at, has_stored);
     }
   }
-  bool stored_waits = false;  // With side kOwn: `stored` stands on the next record of its own.
 
   bool seek(std::string_view from, const Ahead& ahead = nullptr) {
     const std::string bound(from < std::string_view(begin) ? std::string_view(begin) : from);

@@ -1,51 +1,56 @@
-#include "server/commands/scan_options.h"
+#include "server/commands/element_scan.h"
 
-#include "server/errors.h"
+#include "server/commands/find_header.h"
 #include "server/units.h"
 
 namespace server {
+namespace {
 
-std::optional<uint64_t> parse_cursor(std::string_view text, resp::ReplyWriter& reply) {
+// "ERR invalid cursor" is written if it is none.
+std::optional<uint64_t> parse_cursor(CommandContext& c, std::string_view text) {
   if (const auto cursor = parse_unsigned(text)) return cursor;
   // What strtoul reads besides plain digits.
   if (const auto cursor = parse_lax_integer(text); cursor && !text.empty() && text[0] != ' ')
     return static_cast<uint64_t>(*cursor);
-  reply.error("ERR invalid cursor");
+  c.reply.error("ERR invalid cursor");
   return std::nullopt;
 }
 
-bool parse_scan_options(std::span<const std::string_view> args, bool allow_no_values, ScanOptions* options,
-                        resp::ReplyWriter& reply) {
-  for (size_t i = 0; i < args.size(); ++i) {
-    const bool more = i + 1 < args.size();
-    if (more && equals_ignoring_case(args[i], "count")) {
-      const auto count = parse_integer(args[++i]);
-      if (!count) {
-        reply.error(kNotAnInteger);
-        return false;
-      }
-      if (*count < 1) {
-        reply.error(kSyntaxError);
-        return false;
-      }
-      options->count = static_cast<uint64_t>(*count);
-    } else if (more && equals_ignoring_case(args[i], "match")) {
-      options->pattern = args[++i];
-      options->matches_all = options->pattern == "*";
-    } else if (allow_no_values && equals_ignoring_case(args[i], "novalues")) {
-      options->no_values = true;
+// From args[at] on. False: the error is written.
+bool parse_options(CommandContext& c, size_t at, bool allow_no_values, ElementScan* scan) {
+  const auto fail = [&](std::string_view error) { return c.reply.error(error), false; };
+  for (; at < c.args.size(); ++at) {
+    const bool more = at + 1 < c.args.size();
+    if (more && equals_ignoring_case(c.args[at], "count")) {
+      const auto count = parse_integer(c.args[++at]);
+      if (!count) return fail(kNotAnInteger);
+      if (*count < 1) return fail(kSyntaxError);
+      scan->count = static_cast<uint64_t>(*count);
+    } else if (more && equals_ignoring_case(c.args[at], "match")) {
+      scan->pattern = c.args[++at];
+      scan->matches_all = scan->pattern == "*";
+    } else if (allow_no_values && equals_ignoring_case(c.args[at], "novalues")) {
+      scan->no_values = true;
     } else {
-      reply.error(kSyntaxError);
-      return false;
+      return fail(kSyntaxError);
     }
   }
   return true;
 }
 
-void reply_empty_scan(resp::ReplyWriter& reply) {
-  reply.array(2);
-  reply.bulk("0");
-  reply.array(0);
+}  // namespace
+
+std::optional<ElementScan> begin_element_scan(CommandContext& c, Type type) {
+  ElementScan scan;
+  const auto cursor = parse_cursor(c, c.args[2]);
+  if (!cursor || !find_header(c, type, c.args[1], &scan.header)) return std::nullopt;
+  scan.cursor = *cursor;
+  if (!scan.header) {
+    ScannedElements(c).reply(0);
+    return std::nullopt;
+  }
+  if (!parse_options(c, 3, type == Type::kHash, &scan)) return std::nullopt;
+  return scan;
 }
 
 }  // namespace server

@@ -49,16 +49,7 @@ namespace {
 void geoadd(CommandContext& c) {
   AddOptions options;
   size_t first = 2;
-  for (; first < c.args.size(); ++first) {
-    if (equals_ignoring_case(c.args[first], "nx"))
-      options.only_absent = true;
-    else if (equals_ignoring_case(c.args[first], "xx"))
-      options.only_present = true;
-    else if (equals_ignoring_case(c.args[first], "ch"))
-      options.count_changes = true;
-    else
-      break;
-  }
+  while (first < c.args.size() && options.take(c.args[first])) ++first;
   const size_t rest = c.args.size() - first;
   if (rest == 0 || rest % 3 != 0 || (options.only_absent && options.only_present))
     return c.reply.error(kSyntaxError);

@@ -53,6 +53,35 @@ std::optional<Names> parse_fields(CommandContext& c, size_t at, std::string_view
   return fields;
 }
 
+// Replies with an array of one reply a field, which `reply_one` writes; it gets the field, null where the
+// hash has none.
+template <typename ReplyOne>
+void reply_each(CommandContext& c, Hash& hash, Names fields, ReplyOne reply_one) {
+  hash.load(fields);
+  c.reply.array(fields.size());
+  for (size_t i = 0; i < fields.size(); ++i) reply_one(i, hash.field(i));
+}
+
+// The same for fields named from args[2] on, replying itself of those that do not expire: `reply_one` gets
+// the others. True: it is done and `hash` is what it was done with; false: an error is written.
+template <typename ReplyOne>
+bool reply_each_timed(CommandContext& c, std::optional<Hash>* hash, ReplyOne reply_one) {
+  std::optional<Header> header;
+  if (!find_hash(c, c.args[1], &header)) return false;
+  const auto fields = parse_fields(c, 2, kBadCount);
+  if (!fields) return false;
+  hash->emplace(c.view, c.database, c.args[1], header);
+  reply_each(c, **hash, *fields, [&](size_t i, const Hash::Field* field) {
+    if (!field)
+      c.reply.integer(kNoField);
+    else if (field->expiry_ms == kNoExpiry)
+      c.reply.integer(kNoTimeToLive);
+    else
+      reply_one(i, *field);
+  });
+  return true;
+}
+
 std::optional<int64_t> parse_field_expiry(CommandContext& c, std::string_view text, TimeForm form,
                                           std::string_view command) {
   const auto given = parse_integer(text);
@@ -118,11 +147,8 @@ void hexpire_with(CommandContext& c, TimeForm form, std::string_view command) {
       parse_fields(c, condition ? 4 : 3, "ERR Parameter `numFields` should be greater than 0");
   if (!fields) return;
   Hash hash(c.view, c.database, c.args[1], header);
-  hash.load(*fields);
   bool deleted = false, updated = false;
-  c.reply.array(fields->size());
-  for (size_t i = 0; i < fields->size(); ++i) {
-    const Hash::Field* field = hash.field(i);
+  reply_each(c, hash, *fields, [&](size_t i, const Hash::Field* field) {
     if (!field) {
       c.reply.integer(kNoField);
     } else if (!holds(condition.value_or(Condition::kNone), field->expiry_ms, *when)) {
@@ -134,7 +160,7 @@ void hexpire_with(CommandContext& c, TimeForm form, std::string_view command) {
       deleted = true;
       c.reply.integer(kDeleted);
     }
-  }
+  });
   const bool left = save_hash(c, hash);
   if (deleted || updated) tell_hash(c, deleted ? "hdel" : "hexpire", !left);
 }
@@ -148,24 +174,11 @@ void hpexpireat(CommandContext& c) {
 // ---- HTTL key FIELDS count field [field ...]
 
 void reply_expiries(CommandContext& c, TimeForm form) {
-  std::optional<Header> header;
-  if (!find_hash(c, c.args[1], &header)) return;
-  const auto fields = parse_fields(c, 2, kBadCount);
-  if (!fields) return;
-  Hash hash(c.view, c.database, c.args[1], header);
-  hash.load(*fields);
-  c.reply.array(fields->size());
-  for (size_t i = 0; i < fields->size(); ++i) {
-    const Hash::Field* field = hash.field(i);
-    if (!field) {
-      c.reply.integer(kNoField);
-    } else if (field->expiry_ms == kNoExpiry) {
-      c.reply.integer(kNoTimeToLive);
-    } else {
-      const int64_t ms = form.base == TimeBase::kNow ? field->expiry_ms - c.view.now_ms() : field->expiry_ms;
-      c.reply.integer(form.unit == TimeUnit::kSeconds ? (ms + 999) / 1000 : ms);
-    }
-  }
+  std::optional<Hash> hash;
+  reply_each_timed(c, &hash, [&](size_t, const Hash::Field& field) {
+    const int64_t ms = form.base == TimeBase::kNow ? field.expiry_ms - c.view.now_ms() : field.expiry_ms;
+    c.reply.integer(form.unit == TimeUnit::kSeconds ? (ms + 999) / 1000 : ms);
+  });
 }
 void httl(CommandContext& c) { reply_expiries(c, {TimeUnit::kSeconds, TimeBase::kNow}); }
 void hpttl(CommandContext& c) { reply_expiries(c, {TimeUnit::kMilliseconds, TimeBase::kNow}); }
@@ -173,27 +186,15 @@ void hexpiretime(CommandContext& c) { reply_expiries(c, {TimeUnit::kSeconds, Tim
 void hpexpiretime(CommandContext& c) { reply_expiries(c, {TimeUnit::kMilliseconds, TimeBase::kUnix}); }
 
 void hpersist(CommandContext& c) {
-  std::optional<Header> header;
-  if (!find_hash(c, c.args[1], &header)) return;
-  const auto fields = parse_fields(c, 2, kBadCount);
-  if (!fields) return;
-  Hash hash(c.view, c.database, c.args[1], header);
-  hash.load(*fields);
+  std::optional<Hash> hash;
   bool updated = false;
-  c.reply.array(fields->size());
-  for (size_t i = 0; i < fields->size(); ++i) {
-    const Hash::Field* field = hash.field(i);
-    if (!field) {
-      c.reply.integer(kNoField);
-    } else if (field->expiry_ms == kNoExpiry) {
-      c.reply.integer(kNoTimeToLive);
-    } else {
-      hash.set(i, field->value);
-      updated = true;
-      c.reply.integer(kDone);
-    }
-  }
-  save_hash(c, hash);
+  const bool done = reply_each_timed(c, &hash, [&](size_t i, const Hash::Field& field) {
+    hash->set(i, field.value);
+    updated = true;
+    c.reply.integer(kDone);
+  });
+  if (!done) return;
+  save_hash(c, *hash);
   if (updated) tell_hash(c, "hpersist");
 }
 
@@ -205,18 +206,15 @@ void hgetdel(CommandContext& c) {
   const auto fields = parse_fields(c, 2, kBadCount);
   if (!fields) return;
   Hash hash(c.view, c.database, c.args[1], header);
-  hash.load(*fields);
   bool deleted = false;
-  c.reply.array(fields->size());
-  for (size_t i = 0; i < fields->size(); ++i) {
-    const Hash::Field* field = hash.field(i);
+  reply_each(c, hash, *fields, [&](size_t i, const Hash::Field* field) {
     deleted |= field != nullptr;
     if (field)
       c.reply.bulk(field->value);
     else
       c.reply.null();
     hash.erase(i);
-  }
+  });
   const bool left = save_hash(c, hash);
   if (deleted) tell_hash(c, "hdel", !left);
 }
@@ -236,15 +234,9 @@ void hgetex(CommandContext& c) {
   const auto fields = parse_fields(c, form ? 4 : persist ? 3 : 2, kBadCount);
   if (!fields) return;
   Hash hash(c.view, c.database, c.args[1], header);
-  hash.load(*fields);
   bool deleted = false, updated = false;
-  c.reply.array(fields->size());
-  for (size_t i = 0; i < fields->size(); ++i) {
-    const Hash::Field* field = hash.field(i);
-    if (!field) {
-      c.reply.null();
-      continue;
-    }
+  reply_each(c, hash, *fields, [&](size_t i, const Hash::Field* field) {
+    if (!field) return c.reply.null();
     c.reply.bulk(field->value);
     if (form) {
       (expire_field(c, hash, i, field->value, expiry_ms) ? updated : deleted) = true;
@@ -252,7 +244,7 @@ void hgetex(CommandContext& c) {
       hash.set(i, field->value);
       updated = true;
     }
-  }
+  });
   const bool left = save_hash(c, hash);
   if (deleted || updated) tell_hash(c, deleted ? "hdel" : form ? "hexpire" : "hpersist", !left);
 }

@@ -1,15 +1,12 @@
 #include "server/commands/hash_support.h"
 
-#include "server/errors.h"
+#include "server/commands/find_header.h"
 #include "server/server.h"
 
 namespace server {
 
 bool find_hash(CommandContext& c, std::string_view key, std::optional<Header>* header) {
-  *header = c.view.header(c.database, key);
-  if (!*header || (*header)->type == Type::kHash) return true;
-  c.reply.error(kWrongType);
-  return false;
+  return find_header(c, Type::kHash, key, header);
 }
 
 bool save_hash(CommandContext& c, Hash& hash) {

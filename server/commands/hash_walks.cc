@@ -3,9 +3,9 @@
 #include <string>
 
 #include "server/bindings.h"
+#include "server/commands/element_scan.h"
 #include "server/commands/hash_support.h"
 #include "server/commands/random_count.h"
-#include "server/commands/scan_options.h"
 #include "server/errors.h"
 #include "server/types/sample.h"
 #include "server/units.h"
@@ -34,28 +34,15 @@ void hkeys(CommandContext& c) { reply_all(c, true, false); }
 void hvals(CommandContext& c) { reply_all(c, false, true); }
 
 void hscan(CommandContext& c) {
-  const auto cursor = parse_cursor(c.args[2], c.reply);
-  if (!cursor) return;
-  std::optional<Header> header;
-  if (!find_hash(c, c.args[1], &header)) return;
-  if (!header) return reply_empty_scan(c.reply);
-  ScanOptions options;
-  if (!parse_scan_options(c.args.subspan(3), true, &options, c.reply)) return;
-  Hash hash(c.view, c.database, c.args[1], header);
-  // The cursor comes first and is known last: the elements wait in a reply of their own.
-  resp::OutputBuffer elements;
-  resp::ReplyWriter writer(elements, c.reply.version());
-  size_t written = 0;
-  const uint64_t next = hash.scan(*cursor, options.count, [&](const Hash::Field& field) {
-    if (!options.matches(field.name)) return;
-    writer.bulk(field.name);
-    if (!options.no_values) writer.bulk(field.value);
-    written += options.no_values ? 1 : 2;
-  });
-  c.reply.array(2);
-  c.reply.bulk(std::to_string(next));
-  c.reply.array(written);
-  c.reply.out().splice(std::move(elements));
+  const auto scan = begin_element_scan(c, Type::kHash);
+  if (!scan) return;
+  ScannedElements elements(c);
+  Hash hash(c.view, c.database, c.args[1], scan->header);
+  elements.reply(hash.scan(scan->cursor, scan->count, [&](const Hash::Field& field) {
+    if (!scan->matches(field.name)) return;
+    elements.add().bulk(field.name);
+    if (!scan->no_values) elements.add().bulk(field.value);
+  }));
 }
 
 void reply_field(CommandContext& c, const Hash::Field& field, bool with_value) {

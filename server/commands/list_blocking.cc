@@ -34,7 +34,7 @@ void brpoplpush(CommandContext& c) { move_or_wait(c, End::kRight, End::kLeft); }
 void blmpop(CommandContext& c) {
   const auto timeout_ms = parse_block_timeout(c, c.args[1]);
   if (!timeout_ms) return;
-  auto what = parse_multi_pop(c, 2);
+  auto what = parse_multi_pop(c, 2, &parse_end);
   if (!what) return;
   const auto keys = what->keys;
   what->keys = keys_to_try(c, keys);

@@ -52,31 +52,6 @@ void reply_popped(CommandContext& c, std::string_view key, List& list, End end, 
   tell_removed(c, key, pop_event(end), list);
 }
 
-std::optional<MultiPop> parse_multi_pop(CommandContext& c, size_t at) {
-  const auto fail = [&](std::string_view error) {
-    c.reply.error(error);
-    return std::nullopt;
-  };
-  MultiPop what;
-  const auto keys = parse_integer(c.args[at]);
-  if (!keys || *keys <= 0) return fail("ERR numkeys should be greater than 0");
-  const size_t first = at + 1;
-  if (static_cast<uint64_t>(*keys) >= c.args.size() - first) return fail(kSyntaxError);
-  what.keys = c.args.subspan(first, static_cast<size_t>(*keys));
-  const size_t where = first + what.keys.size();
-  const auto end = parse_end(c.args[where]);
-  if (!end) return fail(kSyntaxError);
-  what.end = *end;
-  if (where + 1 == c.args.size()) return what;
-  if (!equals_ignoring_case(c.args[where + 1], "count") || where + 2 == c.args.size())
-    return fail(kSyntaxError);
-  const auto count = parse_integer(c.args[where + 2]);
-  if (!count || *count <= 0) return fail("ERR count should be greater than 0");
-  if (where + 3 != c.args.size()) return fail(kSyntaxError);
-  what.count = static_cast<uint64_t>(*count);
-  return what;
-}
-
 bool try_pop(CommandContext& c, std::span<const std::string_view> keys, End end) {
   c.view.prefetch_headers(c.database, keys);
   for (const std::string_view key : keys) {
@@ -93,7 +68,7 @@ bool try_pop(CommandContext& c, std::span<const std::string_view> keys, End end)
   return false;
 }
 
-bool try_multi_pop(CommandContext& c, const MultiPop& what) {
+bool try_multi_pop(CommandContext& c, const ListMultiPop& what) {
   c.view.prefetch_headers(c.database, what.keys);
   for (const std::string_view key : what.keys) {
     std::optional<List> list;
@@ -146,7 +121,7 @@ void lmove(CommandContext& c) {
 void rpoplpush(CommandContext& c) { move_element(c, End::kRight, End::kLeft); }
 
 void lmpop(CommandContext& c) {
-  const auto what = parse_multi_pop(c, 1);
+  const auto what = parse_multi_pop(c, 1, &parse_end);
   if (what && !try_multi_pop(c, *what)) c.reply.null_array();
 }
 

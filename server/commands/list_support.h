@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "server/command.h"
+#include "server/commands/multi_pop.h"
 #include "server/types/list.h"
 
 namespace server {
@@ -27,18 +28,11 @@ inline const char* pop_event(End end) { return end == End::kLeft ? "lpop" : "rpo
 // Takes `count` elements (at most) off one end and replies with an array of them.
 void reply_popped(CommandContext& c, std::string_view key, List& list, End end, uint64_t count);
 
-// numkeys key [key ...] LEFT|RIGHT [COUNT count], from args[at] on. Nothing: the error is written.
-struct MultiPop {
-  std::span<const std::string_view> keys;
-  End end = End::kLeft;
-  uint64_t count = 1;
-};
-std::optional<MultiPop> parse_multi_pop(CommandContext& c, size_t at);
-
 // What a blocking command does too, once: each replies and returns true, or returns false when there is
 // nothing to take, the reply unwritten. An error counts as a reply.
 bool try_pop(CommandContext& c, std::span<const std::string_view> keys, End end);  // BLPOP's reply.
-bool try_multi_pop(CommandContext& c, const MultiPop& what);
+using ListMultiPop = MultiPop<End>;
+bool try_multi_pop(CommandContext& c, const ListMultiPop& what);
 bool try_move(CommandContext& c, std::string_view from, std::string_view to, End from_end, End to_end);
 
 }  // namespace server

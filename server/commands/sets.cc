@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "server/bindings.h"
+#include "server/commands/element_scan.h"
 #include "server/commands/random_count.h"
-#include "server/commands/scan_options.h"
 #include "server/commands/set_support.h"
 #include "server/errors.h"
 #include "server/types/sample.h"
@@ -115,27 +115,13 @@ void smove(CommandContext& c) {
 }
 
 void sscan(CommandContext& c) {
-  const auto cursor = parse_cursor(c.args[2], c.reply);
-  if (!cursor) return;
-  std::optional<Header> header;
-  if (!find_set(c, c.args[1], &header)) return;
-  if (!header) return reply_empty_scan(c.reply);
-  ScanOptions options;
-  if (!parse_scan_options(c.args.subspan(3), false, &options, c.reply)) return;
-  Set set(c.view, c.database, c.args[1], header);
-  // The cursor comes first and is known last: the members wait in a reply of their own.
-  resp::OutputBuffer members;
-  resp::ReplyWriter writer(members, c.reply.version());
-  size_t written = 0;
-  const uint64_t next = set.scan(*cursor, options.count, [&](const Set::Member& member) {
-    if (!options.matches(member.name)) return;
-    writer.bulk(member.name);
-    ++written;
-  });
-  c.reply.array(2);
-  c.reply.bulk(std::to_string(next));
-  c.reply.array(written);
-  c.reply.out().splice(std::move(members));
+  const auto scan = begin_element_scan(c, Type::kSet);
+  if (!scan) return;
+  ScannedElements elements(c);
+  Set set(c.view, c.database, c.args[1], scan->header);
+  elements.reply(set.scan(scan->cursor, scan->count, [&](const Set::Member& member) {
+    if (scan->matches(member.name)) elements.add().bulk(member.name);
+  }));
 }
 
 // ---- at random

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "server/commands/find_header.h"
 #include "server/errors.h"
 #include "server/server.h"
 #include "server/units.h"
@@ -11,10 +12,7 @@
 namespace server {
 
 bool find_string(CommandContext& c, std::string_view key, std::optional<Header>* header) {
-  *header = c.view.header(c.database, key);
-  if (!*header || (*header)->type == Type::kString) return true;
-  c.reply.error(kWrongType);
-  return false;
+  return find_header(c, Type::kString, key, header);
 }
 
 bool length_allowed(CommandContext& c, uint64_t length) {

@@ -4,16 +4,15 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "server/commands/find_header.h"
 #include "server/errors.h"
 #include "server/server.h"
+#include "server/units.h"
 
 namespace server {
 
 bool find_zset(CommandContext& c, std::string_view key, std::optional<Header>* header) {
-  *header = c.view.header(c.database, key);
-  if (!*header || (*header)->type == Type::kZset) return true;
-  c.reply.error(kWrongType);
-  return false;
+  return find_header(c, Type::kZset, key, header);
 }
 
 ZsetLimits zset_limits(CommandContext& c) {
@@ -57,6 +56,15 @@ AddOutcome add_to(Zset& zset, const AddOptions& options, std::span<const double>
 }
 
 }  // namespace
+
+bool AddOptions::take(std::string_view word) {
+  bool* const option = equals_ignoring_case(word, "nx")   ? &only_absent
+                       : equals_ignoring_case(word, "xx") ? &only_present
+                       : equals_ignoring_case(word, "ch") ? &count_changes
+                                                          : nullptr;
+  if (option) *option = true;
+  return option != nullptr;
+}
 
 void add_members(CommandContext& c, const AddOptions& options, std::span<const double> scores,
                  std::span<const std::string_view> members) {

@@ -22,6 +22,8 @@ bool find_zset(CommandContext& c, std::string_view key, std::optional<Header>* h
 struct AddOptions {
   bool only_absent = false, only_present = false, greater = false, less = false;
   bool count_changes = false, increment = false;
+
+  bool take(std::string_view word);  // NX, XX or CH, which both know. False: it is none of them.
 };
 // Adds the members to the sorted set at args[1] as the options allow, and replies.
 void add_members(CommandContext& c, const AddOptions& options, std::span<const double> scores,

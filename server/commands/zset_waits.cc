@@ -4,6 +4,7 @@
 
 #include "server/bindings.h"
 #include "server/blocking.h"
+#include "server/commands/multi_pop.h"
 #include "server/commands/zset_support.h"
 #include "server/errors.h"
 #include "server/units.h"
@@ -11,36 +12,12 @@
 namespace server {
 namespace {
 
-// numkeys key [key ...] MIN|MAX [COUNT count], from args[at] on. Nothing: the error is written.
-struct MultiPop {
-  std::span<const std::string_view> keys;
-  ZsetEnd end = ZsetEnd::kMin;
-  uint64_t count = 1;
-};
-std::optional<MultiPop> parse_multi_pop(CommandContext& c, size_t at) {
-  const auto fail = [&](std::string_view error) {
-    c.reply.error(error);
-    return std::nullopt;
-  };
-  MultiPop what;
-  const auto keys = parse_integer(c.args[at]);
-  if (!keys || *keys < 1) return fail("ERR numkeys should be greater than 0");
-  const size_t first = at + 1;
-  if (static_cast<uint64_t>(*keys) >= c.args.size() - first) return fail(kSyntaxError);
-  what.keys = c.args.subspan(first, static_cast<size_t>(*keys));
-  const size_t where = first + what.keys.size();
-  if (equals_ignoring_case(c.args[where], "max"))
-    what.end = ZsetEnd::kMax;
-  else if (!equals_ignoring_case(c.args[where], "min"))
-    return fail(kSyntaxError);
-  if (where + 1 == c.args.size()) return what;
-  if (!equals_ignoring_case(c.args[where + 1], "count") || where + 2 == c.args.size())
-    return fail(kSyntaxError);
-  const auto count = parse_integer(c.args[where + 2]);
-  if (!count || *count < 1) return fail("ERR count should be greater than 0");
-  if (where + 3 != c.args.size()) return fail(kSyntaxError);
-  what.count = static_cast<uint64_t>(*count);
-  return what;
+using ZsetMultiPop = MultiPop<ZsetEnd>;
+
+std::optional<ZsetEnd> parse_zset_end(std::string_view word) {
+  if (equals_ignoring_case(word, "min")) return ZsetEnd::kMin;
+  if (equals_ignoring_case(word, "max")) return ZsetEnd::kMax;
+  return std::nullopt;
 }
 
 // The first of the keys that holds a sorted set. False: an error is written.
@@ -58,7 +35,7 @@ bool find_first(CommandContext& c, std::span<const std::string_view> keys, Found
   return true;
 }
 
-void reply_popped(CommandContext& c, const Found& found, const MultiPop& what) {
+void reply_popped(CommandContext& c, const Found& found, const ZsetMultiPop& what) {
   const auto popped = pop_members(c, found.key, *found.header, what.end, what.count);
   c.reply.array(2);
   c.reply.bulk(found.key);
@@ -71,7 +48,7 @@ void reply_popped(CommandContext& c, const Found& found, const MultiPop& what) {
 }
 
 void zmpop(CommandContext& c) {
-  const auto what = parse_multi_pop(c, 1);
+  const auto what = parse_multi_pop(c, 1, &parse_zset_end);
   Found found;
   if (!what || !find_first(c, what->keys, &found)) return;
   if (!found.header) return c.reply.null_array();
@@ -81,7 +58,7 @@ void zmpop(CommandContext& c) {
 void bzmpop(CommandContext& c) {
   const auto timeout_ms = parse_block_timeout(c, c.args[1]);
   if (!timeout_ms) return;
-  const auto what = parse_multi_pop(c, 2);
+  const auto what = parse_multi_pop(c, 2, &parse_zset_end);
   Found found;
   if (!what || !find_first(c, keys_to_try(c, what->keys), &found)) return;
   if (!found.header) return block_for(c, Type::kZset, what->keys, *timeout_ms, Nothing::kNullArray);

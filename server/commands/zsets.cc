@@ -5,8 +5,8 @@
 #include <string>
 
 #include "server/bindings.h"
+#include "server/commands/element_scan.h"
 #include "server/commands/random_count.h"
-#include "server/commands/scan_options.h"
 #include "server/commands/zset_support.h"
 #include "server/errors.h"
 #include "server/random.h"
@@ -35,13 +35,8 @@ void zadd(CommandContext& c) {
   AddOptions options;
   size_t first = 2;
   for (; first < c.args.size(); ++first) {
-    if (equals_ignoring_case(c.args[first], "nx"))
-      options.only_absent = true;
-    else if (equals_ignoring_case(c.args[first], "xx"))
-      options.only_present = true;
-    else if (equals_ignoring_case(c.args[first], "ch"))
-      options.count_changes = true;
-    else if (equals_ignoring_case(c.args[first], "incr"))
+    if (options.take(c.args[first])) continue;
+    if (equals_ignoring_case(c.args[first], "incr"))
       options.increment = true;
     else if (equals_ignoring_case(c.args[first], "gt"))
       options.greater = true;
@@ -222,32 +217,26 @@ void zrandmember(CommandContext& c) {
 // ---- ZSCAN
 
 // Redis prints what its listpacks hold, and they hold whole numbers as such.
-void reply_scanned_score(CommandContext& c, double score, bool skiplist) {
+void reply_scanned_score(resp::ReplyWriter& reply, double score, bool skiplist) {
   constexpr auto kWholeMax = static_cast<double>(kLongMax / 2);
   if (!skiplist && std::abs(score) <= kWholeMax && std::trunc(score) == score)
-    return c.reply.bulk_integer(static_cast<int64_t>(score));
+    return reply.bulk_integer(static_cast<int64_t>(score));
   char digits[resp::kNumberBytesMax];
-  c.reply.bulk(std::string_view(digits, resp::format_number(score, digits)));
+  reply.bulk(std::string_view(digits, resp::format_number(score, digits)));
 }
 
 void zscan(CommandContext& c) {
-  const auto cursor = parse_cursor(c.args[2], c.reply);
-  if (!cursor) return;
-  std::optional<Header> header;
-  if (!find_zset(c, c.args[1], &header)) return;
-  if (!header) return reply_empty_scan(c.reply);
-  ScanOptions options;
-  if (!parse_scan_options(c.args.subspan(3), false, &options, c.reply)) return;
+  const auto scan = begin_element_scan(c, Type::kZset);
+  if (!scan) return;
   std::vector<Zset::Found> found;
-  const uint64_t next = Zset(c.view, header).scan(*cursor, options.count, &found);
-  std::erase_if(found, [&](const Zset::Found& element) { return !options.matches(element.member); });
-  c.reply.array(2);
-  c.reply.bulk(std::to_string(next));
-  c.reply.array(2 * found.size());
+  const uint64_t next = Zset(c.view, scan->header).scan(scan->cursor, scan->count, &found);
+  ScannedElements elements(c);
   for (const auto& [member, score] : found) {
-    c.reply.bulk(member);
-    reply_scanned_score(c, score, Zset::says_skiplist(*header));
+    if (!scan->matches(member)) continue;
+    elements.add().bulk(member);
+    reply_scanned_score(elements.add(), score, Zset::says_skiplist(*scan->header));
   }
+  elements.reply(next);
 }
 
 constexpr Binding kBindings[] = {
