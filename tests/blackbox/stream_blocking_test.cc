@@ -2,34 +2,22 @@
 #include <doctest/doctest.h>
 
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "tests/blackbox/blocked.h"
 #include "tests/support/client.h"
 #include "tests/support/server_process.h"
 
 namespace {
 
 using resp::to_text;
+using support::blocked;
 using support::Client;
 using support::Command;
 using support::ServerProcess;
+using support::wait_for_blocked;
 
 std::string run(Client& client, const Command& words) { return to_text(client.command(words)); }
-
-void wait_for_blocked(Client& client, int count) {
-  const std::string wanted = "blocked_clients:" + std::to_string(count) + "\r\n";
-  while (client.command({"INFO", "clients"}).text.find(wanted) == std::string::npos)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-}
-
-// A connection that has sent a command and waits for its answer.
-Client blocked(const ServerProcess& server, Client& control, int count, const Command& words) {
-  Client client = Client::over_tcp(server);
-  client.send(words);
-  wait_for_blocked(control, count);
-  return client;
-}
 
 }  // namespace
 

@@ -1,26 +1,6 @@
 # redis-rb.
 require 'redis'
-
-PORT = Integer(ENV.fetch('VARVE_PORT'))
-$stdout.sync = true
-$failed = false
-
-def check(name)
-  yield
-  puts "check #{name}"
-rescue StandardError => e
-  $failed = true
-  puts "failed #{name} :: #{e.class}: #{e.message.lines.first.to_s.chomp} | #{e.backtrace.grep(/#{__FILE__}/).first}"
-end
-
-def equal(got, wanted)
-  raise "got #{got.inspect}, wanted #{wanted.inspect}" unless got == wanted
-end
-
-def eventually
-  1000.times { return if yield; sleep 0.02 }
-  raise 'it did not come to be in time'
-end
+require_relative 'harness'
 
 def connect(**options) = Redis.new(host: '127.0.0.1', port: PORT, **options)
 
@@ -134,5 +114,4 @@ check('a restart of the server: reconnects, and all is there') do
   equal [r.dbsize, r.hgetall('h'), r.zrange('z', 0, -1)], before
 end
 
-puts "version #{Redis::VERSION}"
-exit($failed ? 1 : 0)
+done Redis::VERSION

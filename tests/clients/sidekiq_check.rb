@@ -1,22 +1,7 @@
 # Sidekiq with a process of its own: BRPOP, the scheduler's Lua, heartbeats.
 require_relative 'sidekiq_jobs'
 require 'sidekiq/api'
-
-$stdout.sync = true
-$failed = false
-
-def check(name)
-  yield
-  puts "check #{name}"
-rescue StandardError => e
-  $failed = true
-  puts "failed #{name} :: #{e.class}: #{e.message.lines.first.to_s.chomp} | #{e.backtrace.grep(/#{__FILE__}/).first}"
-end
-
-def eventually(seconds = 30)
-  (seconds * 50).times { return if yield; sleep 0.02 }
-  raise 'it did not come to be in time'
-end
+require_relative 'harness'
 
 worker = spawn('sidekiq', '-r', File.join(__dir__, 'sidekiq_jobs.rb'), '-c', '5', '-q', 'default,1', in: '/dev/null', out: '/dev/null', err: '/dev/null')
 begin
@@ -49,5 +34,4 @@ ensure
   Process.wait(worker)
 end
 
-puts "version #{Sidekiq::VERSION}"
-exit($failed ? 1 : 0)
+done Sidekiq::VERSION

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "server/types/hash.h"
-#include "tests/server/sim_server.h"
+#include "tests/server/expiry_bench.h"
 
 using namespace server;
 
@@ -14,63 +14,13 @@ namespace {
 using Words = std::vector<std::string>;
 constexpr uint32_t kOften = UINT32_MAX / 4;
 
-// A server with a cron of its own, whose reports go to `told`.
-struct Bench {
-  explicit Bench(uint64_t seed, uint32_t cold_chance = 0) : sim(seed, cold_chance) { begin(); }
-  ~Bench() { end(); }
-
-  void begin() {
-    cron = std::make_unique<ExpiryCron>(
-        *sim.engine, sim.world.env, sim.server->batches(),
-        ExpiryCron::Host{
-            [this](ObjectId object) { return sim.server->databases().number(object); },
-            [this](uint32_t database, std::string_view key) { told(database, std::string(key)); },
-            [this](uint32_t database, std::string_view key, bool all) {
-              if (all) told(database, std::string(key));
-            }});
-    sim.server->on_expired_met = [this](const std::vector<View::Expired>& keys) { cron->met(keys); };
-  }
-  void end() {
-    cron->stop();
-    sim.server->batches().stop();
-    sim.world.executor.run_all();
-  }
-  void restart() {
-    end();
-    sim.restart();
-    begin();
-  }
-  // What a tick starts is carried out.
-  void tick(bool active = true) {
-    cron->tick(active);
-    for (int idle = 0; idle < 3;) idle = sim.step() ? 0 : idle + 1;
-  }
-  int64_t now() const { return sim.world.clock.wall_ms(); }
-  // All entries of the index by time, and how many of them are due.
-  std::pair<size_t, size_t> index() {
-    const auto snapshot = sim.engine->snapshot();
-    const auto reader = snapshot->reader();
-    const auto entries = reader->iterator(expiry_begin(), prefix_end(expiry_begin()));
-    std::pair<size_t, size_t> found{0, 0};
-    for (auto state = entries->seek_first(); state == engine::Iterator::State::kAt; state = entries->next()) {
-      ++found.first;
-      found.second += decode_expiry_key(entries->key())->expiry_ms <= now();
-    }
-    return found;
-  }
-
-  SimServer sim;
-  std::unique_ptr<ExpiryCron> cron;
-  std::function<void(uint32_t, std::string)> told = [](uint32_t, const std::string&) {};
-};
-
 }  // namespace
 
 TEST_SUITE("server/expiry_cron") {
   TEST_CASE("E1, E2: exactly the expired keys go, each told of once, whatever the clock does") {
     for (uint64_t seed = 1; seed <= 8; ++seed) {
       CAPTURE(seed);
-      Bench bench(seed, seed % 2 == 0 ? kOften : 0);
+      ExpiryBench bench(seed, seed % 2 == 0 ? kOften : 0);
       engine::SimEntropy dice(seed);
       std::map<std::pair<uint32_t, std::string>, int64_t> model;  // When each key expires.
       bench.told = [&](uint32_t database, const std::string& key) {
@@ -171,7 +121,7 @@ TEST_SUITE("server/expiry_cron") {
   }
 
   TEST_CASE("E3: entries that an overwrite or FLUSHDB left behind go when they are due, and nobody is told") {
-    Bench bench(21);
+    ExpiryBench bench(21);
     bench.told = [](uint32_t, const std::string& key) { FAIL(key); };
     for (int n = 0; n < 300; ++n) {
       const std::string key = "k" + std::to_string(n);
@@ -191,7 +141,7 @@ TEST_SUITE("server/expiry_cron") {
   }
 
   TEST_CASE("a backlog of any length goes in turns, and survives a restart in between") {
-    Bench bench(22);
+    ExpiryBench bench(22);
     int gone = 0;
     bench.told = [&](uint32_t, const std::string&) { ++gone; };
     for (int n = 0; n < 2000; ++n) bench.sim.command({"SET", "k" + std::to_string(n), "v", "PX", "900000"});
@@ -206,7 +156,7 @@ TEST_SUITE("server/expiry_cron") {
   }
 
   TEST_CASE("fields of a hash that are due go too, some at a time, and the hash with the last one") {
-    Bench bench(25);
+    ExpiryBench bench(25);
     std::vector<std::string> gone;
     bench.told = [&](uint32_t, const std::string& key) { gone.push_back(key); };
     std::vector<std::string> names;
@@ -237,7 +187,7 @@ TEST_SUITE("server/expiry_cron") {
   }
 
   TEST_CASE("with active expiry off only keys that are met go") {
-    Bench bench(23);
+    ExpiryBench bench(23);
     std::vector<std::string> gone;
     bench.told = [&](uint32_t, const std::string& key) { gone.push_back(key); };
     for (const char* key : {"a", "b", "c"}) bench.sim.command({"SET", key, "v", "PX", "10000"});
@@ -253,7 +203,7 @@ TEST_SUITE("server/expiry_cron") {
   }
 
   TEST_CASE("a key that was written long expired is found by a sweep") {
-    Bench bench(24);
+    ExpiryBench bench(24);
     bench.sim.command({"SET", "first", "v", "PX", "1000"});
     bench.sim.world.clock.advance_ms(2000);
     for (int n = 0; n < 2; ++n) bench.tick();

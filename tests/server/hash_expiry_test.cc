@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "server/expiry_cron.h"
-#include "tests/server/sim_server.h"
+#include "tests/server/expiry_bench.h"
 
 using namespace server;
 
@@ -14,55 +13,11 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-// A server with a cron of its own, which tells what it takes away.
-struct Bench {
-  explicit Bench(uint64_t seed, uint32_t cold_chance = 0) : sim(seed, cold_chance) { begin(); }
-  ~Bench() { end(); }
-
-  void begin() {
-    cron = std::make_unique<ExpiryCron>(
-        *sim.engine, sim.world.env, sim.server->batches(),
-        ExpiryCron::Host{[this](ObjectId object) { return sim.server->databases().number(object); },
-                         [this](uint32_t, std::string_view) { ++keys_told; },
-                         [this](uint32_t, std::string_view, bool all) { keys_told += all; }});
-    sim.server->on_expired_met = [this](const std::vector<View::Expired>& keys) { cron->met(keys); };
-  }
-  void end() {
-    cron->stop();
-    sim.server->batches().stop();
-    sim.world.executor.run_all();
-  }
-  void restart() {
-    end();
-    sim.restart();
-    begin();
-  }
-  void tick() {
-    cron->tick(true);
-    for (int idle = 0; idle < 3;) idle = sim.step() ? 0 : idle + 1;
-  }
-  int64_t now() const { return sim.world.clock.wall_ms(); }
-  uint64_t index_entries() {
-    const auto snapshot = sim.engine->snapshot();
-    const auto reader = snapshot->reader();
-    const auto entries = reader->iterator(expiry_begin(), prefix_end(expiry_begin()));
-    uint64_t found = 0;
-    for (auto state = entries->seek_first(); state == engine::Iterator::State::kAt; state = entries->next())
-      ++found;
-    return found;
-  }
-  std::string text(const Words& words) { return sim.text(words); }
-
-  SimServer sim;
-  std::unique_ptr<ExpiryCron> cron;
-  uint64_t keys_told = 0;
-};
-
 }  // namespace
 
 TEST_SUITE("server/hash_expiry") {
   TEST_CASE("replies and errors are those of Redis 8.0") {
-    Bench bench(1);
+    ExpiryBench bench(1);
     const std::string kMissing =
         "(error) ERR Mandatory argument FIELDS is missing or not at the right position";
     const std::string kMismatch = "(error) ERR The `numfields` parameter must match the number of arguments";
@@ -140,16 +95,16 @@ TEST_SUITE("server/hash_expiry") {
       std::string said;
       for (const auto& word : words) said += word + ' ';
       CAPTURE(said);
-      CHECK(bench.text(words) == reply);
+      CHECK(bench.sim.text(words) == reply);
     }
   }
 
   TEST_CASE("no reader sees a field that is past, reclaimed or not, and in the end all are reclaimed") {
     for (uint64_t seed = 1; seed <= 8; ++seed) {
       CAPTURE(seed);
-      Bench bench(seed, seed % 2 == 0 ? UINT32_MAX / 8 : 0);
+      ExpiryBench bench(seed, seed % 2 == 0 ? UINT32_MAX / 8 : 0);
       engine::SimEntropy dice(seed);
-      if (seed % 4 < 2) bench.text({"CONFIG", "SET", "hash-max-listpack-entries", "0"});
+      if (seed % 4 < 2) bench.sim.text({"CONFIG", "SET", "hash-max-listpack-entries", "0"});
       // When each field of each hash expires.
       std::map<std::string, std::map<std::string, int64_t>> model;
       const auto forget_past = [&] {
@@ -199,7 +154,7 @@ TEST_SUITE("server/hash_expiry") {
               if (key != "h0") model.erase(key);
             } else if (dice.below(10) == 0) {
               bench.restart();
-              if (seed % 4 < 2) bench.text({"CONFIG", "SET", "hash-max-listpack-entries", "0"});
+              if (seed % 4 < 2) bench.sim.text({"CONFIG", "SET", "hash-max-listpack-entries", "0"});
             }
             break;
           case 8: bench.sim.world.clock.advance_ms(dice.below(700)); break;
@@ -227,7 +182,7 @@ TEST_SUITE("server/hash_expiry") {
         bench.tick();
       }
       forget_past();
-      CHECK(bench.index_entries() == 0);
+      CHECK(bench.index().first == 0);
       CHECK(bench.sim.command({"DBSIZE"}).integer == static_cast<int64_t>(model.size()));
       for (const auto& [key, fields] : model) {
         CAPTURE(key);
@@ -238,30 +193,34 @@ TEST_SUITE("server/hash_expiry") {
   }
 
   TEST_CASE("thousands of fields due at once go in turns, all of them, and other keys meanwhile") {
-    Bench bench(31);
+    uint64_t keys_told = 0;
+    ExpiryBench bench(31);
+    bench.told = [&](uint32_t, const std::string&) { ++keys_told; };
     for (int n = 0; n < 25; ++n) {
       Words words{"HSETEX", "h", "PX", std::to_string(50'000 + n), "FIELDS", "100"};
       for (int f = 0; f < 100; ++f) words.insert(words.end(), {"f" + std::to_string(100 * n + f), "v"});
-      REQUIRE(bench.text(words) == "1");
+      REQUIRE(bench.sim.text(words) == "1");
     }
-    bench.text({"HSET", "h", "stays", "v"});
-    bench.text({"SET", "other", "v", "PX", "60000"});
+    bench.sim.text({"HSET", "h", "stays", "v"});
+    bench.sim.text({"SET", "other", "v", "PX", "60000"});
     bench.sim.world.clock.advance_ms(70'000);
-    CHECK(bench.text({"HLEN", "h"}) == "1");
+    CHECK(bench.sim.text({"HLEN", "h"}) == "1");
     for (int n = 0; n < 3; ++n) bench.tick();
-    CHECK(bench.keys_told == 1);
-    CHECK(bench.index_entries() == 0);
-    CHECK(bench.text({"HGETALL", "h"}) == "[\"stays\", \"v\"]");
+    CHECK(keys_told == 1);
+    CHECK(bench.index().first == 0);
+    CHECK(bench.sim.text({"HGETALL", "h"}) == "[\"stays\", \"v\"]");
   }
 
   TEST_CASE("a hash whose last field is reclaimed is told of as gone") {
-    Bench bench(32);
-    bench.text({"HSETEX", "h", "PX", "5000", "FIELDS", "2", "a", "1", "b", "2"});
+    uint64_t keys_told = 0;
+    ExpiryBench bench(32);
+    bench.told = [&](uint32_t, const std::string&) { ++keys_told; };
+    bench.sim.text({"HSETEX", "h", "PX", "5000", "FIELDS", "2", "a", "1", "b", "2"});
     bench.sim.world.clock.advance_ms(6000);
     bench.tick();
     bench.tick();
-    CHECK(bench.keys_told == 1);
-    CHECK(bench.text({"DBSIZE"}) == "0");
-    CHECK(bench.index_entries() == 0);
+    CHECK(keys_told == 1);
+    CHECK(bench.sim.text({"DBSIZE"}) == "0");
+    CHECK(bench.index().first == 0);
   }
 }

@@ -4,65 +4,23 @@
 
 #include <map>
 
-#include "engine/sim.h"
+#include "tests/server/data_bench.h"
 
 using namespace server;
+using server_test::DataBench;
 
 namespace {
 
-// An engine with a few tables, and a batch over it.
-struct Bench {
-  explicit Bench(uint64_t seed, uint32_t cold_chance = 0) : world(seed), dice(seed) {
-    engine::EngineOptions options;
-    options.directory = "/db";
-    options.memory_bytes = 1 << 20;
-    options.memtable_bytes = 8 << 10;
-    options.log_segment_bytes = 64 << 10;
-    options.reserve_bytes = 0;
-    options.cold_chance = cold_chance;
-    auto opened = engine::Engine::open(world.env, options, schema, nullptr);
-    REQUIRE(opened.ok());
-    engine = std::move(opened).value();
-  }
-  ~Bench() {
-    engine->stop([](engine::Status) {});
-    world.executor.run_all();
-  }
-
-  // Runs a handler as the dispatcher does: again after each cold read, then applies its batch.
-  template <typename F>
-  void run(F&& handler, bool apply = true) {
-    engine::ReadContext context;
-    for (;;) {
-      engine::Batch batch;
-      const auto reader = engine->reader(context);
-      View view(*reader, engine.get(), batch, world.clock.wall_ms());
-      try {
-        handler(view);
-      } catch (const ColdRead&) {
-        bool fetched = false;
-        engine->fetch(context, [&] { fetched = true; });
-        while (!fetched) REQUIRE(world.executor.run_one());
-        continue;
-      }
-      if (apply) {
-        while (engine->admission(batch.bytes().size(), false) != engine::Engine::Admission::kOpen) {
-          engine->end_turn();
-          REQUIRE(world.executor.run_one());
-        }
-        engine->apply(batch);
-        engine->end_turn();
-        world.executor.run_one();
-      }
-      return;
-    }
-  }
-
-  engine::SimWorld world;
-  engine::SimEntropy dice;
-  KeyspaceSchema schema;
-  std::unique_ptr<engine::Engine> engine;
-};
+// What stands in the index by time.
+std::vector<std::string> index_by_time(DataBench& bench) {
+  std::vector<std::string> entries;
+  bench.run([&](View& view) {
+    entries.clear();
+    auto range = view.range(expiry_begin(), "U");
+    for (bool there = range.seek_first(); there; there = range.next()) entries.emplace_back(range.key());
+  });
+  return entries;
+}
 
 }  // namespace
 
@@ -70,7 +28,7 @@ TEST_SUITE("server/view") {
   TEST_CASE("reads and ranges see the handler's own writes over what is stored, in both directions") {
     for (uint64_t seed = 1; seed <= 6; ++seed) {
       CAPTURE(seed);
-      Bench bench(seed, seed % 2 == 0 ? UINT32_MAX / 5 : 0);
+      DataBench bench(seed, seed % 2 == 0 ? UINT32_MAX / 5 : 0);
       std::map<std::string, std::string> stored;
       for (int round = 0; round < 60; ++round) {
         std::map<std::string, std::string> model;
@@ -144,28 +102,16 @@ TEST_SUITE("server/view") {
   }
 
   TEST_CASE("an expired header is not there, is named for reclaiming, and the index by time follows") {
-    Bench bench(3);
-    const auto index = [&] {
-      std::vector<std::string> entries;
-      bench.run(
-          [&](View& view) {
-            entries.clear();
-            auto range = view.range(expiry_begin(), "U");
-            for (bool there = range.seek_first(); there; there = range.next())
-              entries.emplace_back(range.key());
-          },
-          false);
-      return entries;
-    };
+    DataBench bench(3);
     const int64_t now = bench.world.clock.wall_ms();
     Header header;
     header.payload = "v";
     header.expiry_ms = now + 1000;
     bench.run([&](View& view) { view.put_header(1, "key", header); });
-    CHECK(index() == std::vector<std::string>{expiry_key(now + 1000, 1, "key")});
+    CHECK(index_by_time(bench) == std::vector<std::string>{expiry_key(now + 1000, 1, "key")});
     header.expiry_ms = now + 2000;
     bench.run([&](View& view) { view.put_header(1, "key", header); });
-    CHECK(index() == std::vector<std::string>{expiry_key(now + 2000, 1, "key")});
+    CHECK(index_by_time(bench) == std::vector<std::string>{expiry_key(now + 2000, 1, "key")});
     bench.run([&](View& view) { CHECK(view.header(1, "key").has_value()); });
     bench.world.clock.advance_ms(2000);
     bench.run([&](View& view) {
@@ -174,25 +120,13 @@ TEST_SUITE("server/view") {
       CHECK(view.expired()[0].user_key == "key");
     });
     bench.run([&](View& view) { view.erase_header(1, "key"); });
-    CHECK(index().empty());
+    CHECK(index_by_time(bench).empty());
     CHECK(bench.engine->count(1) == 0);
   }
 
   TEST_CASE("the index by time has the key's expiry and its elements' first one, and follows both") {
-    Bench bench(6);
+    DataBench bench(6);
     const int64_t now = bench.world.clock.wall_ms();
-    const auto index = [&] {
-      std::vector<std::string> entries;
-      bench.run(
-          [&](View& view) {
-            entries.clear();
-            auto range = view.range(expiry_begin(), "U");
-            for (bool there = range.seek_first(); there; there = range.next())
-              entries.emplace_back(range.key());
-          },
-          false);
-      return entries;
-    };
     const auto entry = [&](int64_t ms, std::string_view key) { return expiry_key(now + ms, 1, key); };
     using Entries = std::vector<std::string>;
     Header header;
@@ -200,28 +134,28 @@ TEST_SUITE("server/view") {
     header.payload = "p";
     header.elements_expiry_ms = now + 100;
     bench.run([&](View& view) { view.put_header(1, "k", header); });
-    CHECK(index() == Entries{entry(100, "k")});
+    CHECK(index_by_time(bench) == Entries{entry(100, "k")});
     header.expiry_ms = now + 100;  // The same moment: one entry for both ...
     bench.run([&](View& view) { view.put_header(1, "k", header); });
-    CHECK(index() == Entries{entry(100, "k")});
+    CHECK(index_by_time(bench) == Entries{entry(100, "k")});
     bench.run([&](View& view) {  // ... which stays as long as one of them needs it.
       const auto old = view.header(1, "k");
       header.expiry_ms = kNoExpiry;
       view.put_header(1, "k", header, old);
     });
-    CHECK(index() == Entries{entry(100, "k")});
+    CHECK(index_by_time(bench) == Entries{entry(100, "k")});
     header.expiry_ms = now + 300;
     header.elements_expiry_ms = now + 200;
     bench.run([&](View& view) { view.put_header(1, "k", header); });
-    CHECK(index() == Entries{entry(200, "k"), entry(300, "k")});
+    CHECK(index_by_time(bench) == Entries{entry(200, "k"), entry(300, "k")});
     bench.run([&](View& view) { view.move_header(1, "k", 1, "l"); });
-    CHECK(index() == Entries{entry(200, "l"), entry(300, "l")});
+    CHECK(index_by_time(bench) == Entries{entry(200, "l"), entry(300, "l")});
     bench.run([&](View& view) { view.erase_header(1, "l"); });
-    CHECK(index().empty());
+    CHECK(index_by_time(bench).empty());
   }
 
   TEST_CASE("many keys are read in one round, own writes included") {
-    Bench bench(7, UINT32_MAX / 3);
+    DataBench bench(7, UINT32_MAX / 3);
     std::vector<std::string> keys;
     for (int i = 0; i < 400; ++i) keys.push_back("key" + std::to_string(i));
     bench.run([&](View& view) {
@@ -241,7 +175,7 @@ TEST_SUITE("server/view") {
   }
 
   TEST_CASE("a header moves with its object, and the count stays right") {
-    Bench bench(4);
+    DataBench bench(4);
     ObjectId object = 0;
     REQUIRE(bench.engine->new_object() == 1);  // The database's.
     bench.run([&](View& view) {
@@ -305,19 +239,15 @@ TEST_SUITE("server/view") {
   }
 
   TEST_CASE("a read-only handler leaves when it has walked long, a writer does not") {
-    Bench bench(5);
-    bench.run(
-        [&](View& view) {
-          view.allow_long_read();
-          CHECK_THROWS_AS(view.charge(kStepsOnReactor + 1), LongRead);
-        },
-        false);
-    bench.run(
-        [&](View& view) {
-          view.allow_long_read();
-          view.put("k", "v");
-          view.charge(kStepsOnReactor + 1);
-        },
-        false);
+    DataBench bench(5);
+    bench.run([&](View& view) {
+      view.allow_long_read();
+      CHECK_THROWS_AS(view.charge(kStepsOnReactor + 1), LongRead);
+    });
+    bench.run([&](View& view) {
+      view.allow_long_read();
+      view.put("k", "v");
+      CHECK_NOTHROW(view.charge(kStepsOnReactor + 1));
+    });
   }
 }
