@@ -9,7 +9,8 @@
 namespace resp {
 namespace {
 
-constexpr size_t kHeaderBytesMax = 1 + 20 + 2;
+constexpr size_t kDigitsMax = 20;  // Of a 64-bit integer, with its sign.
+constexpr size_t kHeaderBytesMax = 1 + kDigitsMax + 2;
 static_assert(kHeaderBytesMax <= OutputBuffer::kGapBytes);
 
 // "<type><n>\r\n"
@@ -18,7 +19,7 @@ char* put_header(char* p, char type, int64_t n) {
   if (n >= 0 && n < 10) {
     *p++ = static_cast<char>('0' + n);
   } else {
-    p = std::to_chars(p, p + 20, n).ptr;
+    p = std::to_chars(p, p + kDigitsMax, n).ptr;
   }
   *p++ = '\r';
   *p++ = '\n';
@@ -65,9 +66,16 @@ void ReplyWriter::bulk(std::string&& bytes) {
 }
 
 void ReplyWriter::bulk_integer(int64_t n) {
-  char digits[20];
-  const char* const end = std::to_chars(digits, digits + sizeof digits, n).ptr;
-  bulk(std::string_view(digits, static_cast<size_t>(end - digits)));
+  char digits[kDigitsMax];
+  const auto length = static_cast<size_t>(std::to_chars(digits, digits + sizeof digits, n).ptr - digits);
+  constexpr size_t kReserved = kHeaderBytesMax + kDigitsMax + 2;
+  char* const start = out_->extend(kReserved);
+  char* p = put_header(start, '$', static_cast<int64_t>(length));
+  std::memcpy(p, digits, sizeof digits);  // All of them: a length that the compiler knows.
+  p += length;
+  *p++ = '\r';
+  *p++ = '\n';
+  out_->unextend(kReserved - static_cast<size_t>(p - start));
 }
 
 void ReplyWriter::null() { raw(is3() ? "_\r\n" : "$-1\r\n"); }

@@ -32,7 +32,7 @@ std::string address_text(const sockaddr_storage& address, bool* loopback) {
   inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
   *loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) ||
               (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) && v6.sin6_addr.s6_addr[12] == 127);
-  return "[" + std::string(text) + "]:" + std::to_string(ntohs(v6.sin6_port));
+  return std::string("[").append(text).append("]:") + std::to_string(ntohs(v6.sin6_port));
 }
 
 }  // namespace
