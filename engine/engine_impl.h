@@ -168,7 +168,7 @@ class EngineImpl final : public Engine {
     if (listener_) listener_();
   }
   CompactionTuning tuning() const;
-  TableOptions table_options() const;
+  TableOptions table_options(int level) const;
   std::string path(std::string_view name) const { return options_.directory + "/" + std::string(name); }
 
   Env& env_;

@@ -86,11 +86,7 @@ Lookup EngineImpl::get(std::string_view key, ReadContext& context) {
   bool settled = false;
   bool read_a_block = false;
   source_.attach(context, version_);
-  version_->visit(key, [&](const Table& table) {
-    if (!table.may_contain(hash)) {
-      ++filter_negatives_;
-      return false;
-    }
+  filter_negatives_ += version_->visit(key, hash, [&](const Table& table) {
     const uint32_t number = table.find_block(key);
     if (number == table.blocks()) return false;
     ++filter_positives_;
@@ -158,8 +154,7 @@ class SnapshotReader final : public Reader {
     }
     Lookup result;
     const uint64_t hash = hash_key(key, moment_->hash_seed);
-    moment_->version->visit(key, [&](const Table& table) {
-      if (!table.may_contain(hash)) return false;
+    moment_->version->visit(key, hash, [&](const Table& table) {
       const uint32_t number = table.find_block(key);
       if (number == table.blocks()) return false;
       auto block = table.read_block(number);

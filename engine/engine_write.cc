@@ -80,7 +80,7 @@ void EngineImpl::apply_operations(BatchReader& operations, Batch* batch, Lsn lsn
 
 Existence EngineImpl::probe_tables(std::string_view key, uint64_t hash) const {
   bool maybe = false;
-  version_->visit(key, [&](const Table& table) { return maybe = table.may_contain(hash); });
+  version_->visit(key, hash, [&](const Table&) { return maybe = true; });
   return maybe ? Existence::kUnknown : Existence::kAbsent;
 }
 

@@ -57,7 +57,7 @@ class Table {
   virtual const TableMeta& meta() const = 0;
   // False: the key is certainly not here. `hash` is hash_key(key, the store's seed).
   virtual bool may_contain(uint64_t hash) const = 0;
-  virtual void prefetch_filter(uint64_t hash) const = 0;
+  virtual void prefetch_filter(uint64_t hash) const = 0;  // The line that may_contain() will look at.
   virtual uint32_t blocks() const = 0;
   // The one block that would hold `key`; blocks() when the key lies beyond the last.
   virtual uint32_t find_block(std::string_view key) const = 0;

@@ -78,6 +78,10 @@ size_t Level::tables() const {
   return sum;
 }
 
+Version::Version(Levels levels) : levels_(std::move(levels)) {
+  for (const Level& level : levels_) runs_.insert(runs_.end(), level.runs.begin(), level.runs.end());
+}
+
 bool Version::overlaps(std::string_view begin, std::string_view end_inclusive, int from_level) const {
   for (int n = from_level; n < kLevels; ++n) {
     for (const Run& run : level(n).runs) {

@@ -22,6 +22,7 @@
 // Threads: immutable; any.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -79,15 +80,32 @@ class Version {
  public:
   using Levels = std::vector<Level>;  // Always kLevels of them.
   Version() : levels_(kLevels) {}
-  explicit Version(Levels levels) : levels_(std::move(levels)) {}
+  explicit Version(Levels levels);
 
   const Level& level(int n) const { return levels_[static_cast<size_t>(n)]; }
-  // Newest first, calls visit(const Table&) for each table whose range holds `key` until it returns true.
+  // Newest first, calls visit(const Table&) for each table that by its range and its filter may hold `key`,
+  // until it returns true. `hash` is the key's. Returns how many tables their filters ruled out.
   template <typename Visit>
-  void visit(std::string_view key, Visit&& visit) const {
-    for (const Level& level : levels_)
-      for (const Run& run : level.runs)
-        if (const Table* table = run.find(key); table && visit(*table)) return;
+  size_t visit(std::string_view key, uint64_t hash, Visit&& visit) const {
+    // A filter's line is a cache miss: those of several runs are waited for together.
+    std::array<const Table*, kVisitedTogether> tables;
+    size_t ruled_out = 0;
+    for (size_t at = 0; at < runs_.size();) {
+      size_t found = 0;
+      for (; at < runs_.size() && found < tables.size(); ++at) {
+        const Table* table = runs_[at].find(key);
+        if (table == nullptr) continue;
+        table->prefetch_filter(hash);
+        tables[found++] = table;
+      }
+      for (size_t i = 0; i < found; ++i) {
+        if (!tables[i]->may_contain(hash))
+          ++ruled_out;
+        else if (visit(*tables[i]))
+          return ruled_out;
+      }
+    }
+    return ruled_out;
   }
   bool overlaps(std::string_view begin, std::string_view end_inclusive, int from_level) const;
   // Whether a table with a number below `before` overlaps [begin, end) (empty end: no end). Tables made after
@@ -99,7 +117,9 @@ class Version {
   std::vector<TableRef> all_tables() const;
 
  private:
+  static constexpr size_t kVisitedTogether = 12;
   Levels levels_;
+  std::vector<Run> runs_;  // Of all levels, newest first.
 };
 using VersionRef = std::shared_ptr<const Version>;
 
