@@ -126,9 +126,9 @@ class VarveStore final : public Store {
     for (int quiet = 0; quiet < 20;) {
       engine_->tick();
       engine_->end_turn();
-      quiet = executor_.poll() == 0 && flushed ? quiet + 1 : 0;
-      if (quiet > 0 && engine_->stats().compaction_debt > 0) quiet = 0;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      const bool idle = executor_.wait() == 0;  // As a reactor does: what is done goes on at once.
+      quiet = idle && flushed && engine_->stats().compaction_debt == 0 ? quiet + 1 : 0;
+      if (idle) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   }
   bool get(const std::string& key, std::string* value) override {
