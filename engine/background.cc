@@ -302,10 +302,14 @@ void EngineImpl::start_install() {
     change.prepare(change.edit);
     change.prepare = nullptr;
   }
-  std::erase_if(change.edit.count_deltas, [this](const auto& delta) { return dead_.is_dead(delta.first); });
-  change.edit.forgotten_counts.insert(change.edit.forgotten_counts.end(), forgotten_counts_.begin(),
-                                      forgotten_counts_.end());
-  forgotten_counts_.clear();
+  // A death that a crash may still undo takes no count with it.
+  const auto dead = dead_.usable(log_->synced());
+  std::erase_if(change.edit.count_deltas, [&](const auto& delta) { return dead->contains(delta.first); });
+  std::erase_if(forgotten_counts_, [&](ObjectId id) {
+    if (!dead->contains(id)) return false;
+    change.edit.forgotten_counts.push_back(id);
+    return true;
+  });
   change.edit.next_table = next_table_.load();
   change.edit.next_object = next_object_;
   change.edit.properties[kDeadThrough] = hex(dead_through_);

@@ -198,7 +198,7 @@ class EngineImpl final : public Engine {
   Gaps gaps_;
   std::shared_ptr<const LostWrites> lost_writes_;  // Made by the first that asks.
   std::unordered_map<ObjectId, int64_t> counts_;
-  std::vector<ObjectId> forgotten_counts_;  // For the next edit.
+  std::vector<ObjectId> forgotten_counts_;  // For the next edit that finds them dead for good.
   DeadObjects dead_;
   struct DeadSince {
     uint64_t table;     // Tables of merges that began from here on do not hold the id,

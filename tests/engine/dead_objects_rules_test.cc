@@ -228,6 +228,36 @@ TEST_SUITE("engine/dead_objects_rules") {
     CHECK(stayed_dead > 0);
   }
 
+  TEST_CASE("rule iii: what a command killed is counted as long as a power cut can bring it back") {
+    int brought_back = 0, stayed_dead = 0;
+    for (uint64_t image = 0; image < 24; ++image) {
+      CAPTURE(image);
+      Objects objects;
+      for (const char* name : {"a", "b", "c"}) objects.set(name, "v1");
+      objects.flush();
+      Engine& engine = objects.engine();
+      const Reference database = objects.store().database(0);
+      REQUIRE(engine.count(database.id) == 3);
+      REQUIRE(engine.synced() == engine.end());
+      bool compacted = false;
+      engine.compact("", "\xff", [&](Status status) { compacted = status.ok(); });
+      Batch batch;
+      batch.put("D0", reference_bytes({engine.new_object(), 0}));
+      const Lsn killed = objects.apply(batch);
+      objects.store().world().executor.run_all();  // The clock stands still: no sync is due.
+      REQUIRE(compacted);
+      REQUIRE(engine.synced() < killed);
+
+      Objects after(objects.store().disk().crash(image), 50);
+      const bool back = after.store().recovery().end < killed;
+      ++(back ? brought_back : stayed_dead);
+      CHECK((after.store().database(0).id == database.id) == back);
+      CHECK(after.engine().count(after.store().database(0).id) == (back ? 3 : 0));
+    }
+    CHECK(brought_back > 0);
+    CHECK(stayed_dead > 0);
+  }
+
   TEST_CASE("rule iv: a snapshot keeps the elements of what dies after it, and no longer") {
     Objects objects;
     const Reference x = objects.create("a");
