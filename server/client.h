@@ -33,6 +33,7 @@ namespace server {
 
 class Client;
 class Transaction;
+struct PiecewiseReply;
 class Watcher;
 struct Command;
 
@@ -56,6 +57,7 @@ struct Waiting {
     kPause,      // The end of CLIENT PAUSE.
     kKey,        // A key to hold something for it (server/blocking.h).
     kOutcome,    // Something that its handler started and that will answer (SAVE, COMPACT).
+    kReader,     // Its client to take what there is of its reply.
   };
   For what = For::kBlocks;
   bool in_flight = false;  // Somebody will call back: C2.
@@ -64,8 +66,9 @@ struct Waiting {
   uint64_t random_seed = 0;
   uint64_t started_us = 0;
   uint32_t runs = 0;
-  bool blocked = false;                  // It has waited for a key, and may do so again.
-  std::optional<std::string> ready_key;  // What this run is about.
+  bool blocked = false;                    // It has waited for a key, and may do so again.
+  std::optional<std::string> ready_key;    // What this run is about.
+  std::shared_ptr<PiecewiseReply> pieces;  // Its reply goes out as it is made (server/reply_source.h).
 
   // As Redis counts: for a key, or for the end of a pause.
   bool counts_as_blocked() const { return blocked || what == For::kPause; }

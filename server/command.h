@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -20,6 +21,7 @@ class Server;
 class Client;
 class CallLog;
 struct BlockRequest;
+class ReplySource;
 
 struct CommandContext {
   std::span<const std::string_view> args;  // args[0] is the command's name (and args[1] a subcommand's).
@@ -33,6 +35,10 @@ struct CommandContext {
   ObjectId database = engine::kNoObject;       // The object whose headers it holds.
   uint64_t random_seed = 0;                    // The same in every run of this command.
   const engine::Snapshot* snapshot = nullptr;  // On a worker: what the view reads.
+
+  // Where a handler on a worker may leave what makes its reply in pieces, instead of a reply
+  // (server/reply_source.h); null: it has to be whole.
+  std::shared_ptr<ReplySource>* pieces = nullptr;
 
   // For commands that wait for keys (server/blocking.h). Where to say so; null: it must not wait (MULTI,
   // scripts).

@@ -43,6 +43,7 @@ void Server::notify(uint32_t event_class, const char* name, uint32_t database, s
 
 void Server::push(Client& client, std::string_view bytes, engine::Lsn lsn) {
   if (client.closed() || client.closing_after_reply()) return;
+  if (Dispatcher::say_behind_reply(client, bytes, lsn)) return;
   const uint64_t mark = client.reply.mark();
   client.reply.raw(bytes);
   const Durability durability = client.session.durability.value_or(default_durability());

@@ -22,7 +22,8 @@
 // kRoundsBeforeBlocking (it leaps from one cold place to the next) it reads where it stands, and everybody
 // waits. INFO counts that.
 //
-// Two files: dispatch.cc runs commands, dispatch_waits.cc is about those that wait.
+// Three files: dispatch.cc runs commands, dispatch_waits.cc is about those that wait, dispatch_pieces.cc
+// about those whose reply is longer than what should be in memory at once.
 //
 // Threads: the reactor. run_on_worker() is what a worker runs; it touches only what was handed to it.
 #pragma once
@@ -90,6 +91,15 @@ class Dispatcher {
     end_answer(client, mark, lsn);
   }
 
+  // ---- for replies that go out in pieces (server/reply_source.h)
+  // The client has taken some of what it was sent.
+  void more_room(Client& client);
+  // What others say to it stands behind the reply. False: nothing is in its way.
+  static bool say_behind_reply(Client& client, std::string_view bytes, engine::Lsn lsn);
+  static size_t bytes_behind_reply(const Client& client);
+  // It has taken nothing for long, and keeps old data on the disk meanwhile.
+  static bool reader_is_stuck(Client& client, uint64_t now_us);
+
   // How many connections wait for data, room or an outcome.
   size_t waiting() const { return waiting_; }
   uint64_t now_us() const { return now_us_; }  // When the running command began.
@@ -99,6 +109,7 @@ class Dispatcher {
   using Request = RequestQueue::Request;
   using Args = std::span<const std::string_view>;
   struct LongRun;
+  struct Piece;
 
   static std::string storage_error(const engine::Status& status);
 
@@ -124,6 +135,9 @@ class Dispatcher {
   void fetch(Client& client);
   void run_on_worker(Client& client, const Request& request);
   void worker_done(Client& client, LongRun& run);
+  void begin_pieces(Client& client, LongRun& run);
+  void make_piece(Client& client);
+  void end_pieces(Client& client, uint64_t mark);
   void rerun(Client& client);
   void end_wait(Client& client);
   void go_on(Client& client);

@@ -5,6 +5,7 @@
 #include "server/dispatch.h"
 #include "server/key_watcher.h"
 #include "server/log.h"
+#include "server/reply_source.h"
 #include "server/server.h"
 #include "server/tracking.h"
 
@@ -18,6 +19,7 @@ struct Dispatcher::LongRun {
   engine::Lsn seen = 0;
   uint32_t hits = 0, misses = 0;
   BlockRequest block;
+  std::shared_ptr<ReplySource> pieces;
   Effects effects;       // Of keys that it did not find.
   bool tracked = false;  // Somebody keeps what it reads.
 };
@@ -111,6 +113,7 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
                          context.random_seed = job.seed;
                          context.snapshot = run->snapshot.get();
                          context.block = &run->block;
+                         context.pieces = &run->pieces;
                          if (job.ready_key) context.ready_key = *job.ready_key;
                          context.remembered = job.remembered;
                          KeyEvents key_events(run->effects, job.database, job.database_number, nullptr, true);
@@ -126,7 +129,7 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
                          run->misses = view.misses();
                        }),
                        engine::Task([this, run, &client] {
-                         run->snapshot.reset();
+                         if (!run->pieces) run->snapshot.reset();
                          client.waiting->in_flight = false;
                          worker_done(client, *run);
                        }));
@@ -136,6 +139,10 @@ void Dispatcher::worker_done(Client& client, LongRun& run) {
   if (client.closed() || server_.stopping()) {
     if (run.tracked) server_.tracking().long_read_dropped();
     return drop(client);
+  }
+  if (run.pieces) {
+    if (run.tracked) server_.tracking().long_read_dropped();
+    return begin_pieces(client, run);
   }
   if (run.block.wanted) {  // Whether there is still nothing can be told on the reactor only.
     if (run.tracked) server_.tracking().long_read_dropped();
@@ -151,11 +158,38 @@ void Dispatcher::worker_done(Client& client, LongRun& run) {
   const Request request = client.requests.front();
   finish(client, request, mark, run.seen, false);
   if (run.tracked) {
-    Tracking::note(*request.command, client.requests.args(request), 0, &run.effects.reads);
+    Tracking::note(*request.command, client.requests.args(request), 0, 0, &run.effects.reads);
     server_.tracking().long_read_ends(client, run.effects.reads, remembers);
   }
   server_.deliver(run.effects, run.seen);
   go_on(client);
+}
+
+// The worker has found that its reply would be long: server/dispatch_pieces.cc goes on with it.
+void Dispatcher::begin_pieces(Client& client, LongRun& run) {
+  const uint64_t mark = client.reply.mark();
+  if (client.session.reply_mode != ReplyMode::kOn) {  // Nobody listens.
+    finish(client, client.requests.front(), mark, 0, false);
+    return go_on(client);
+  }
+  const auto pieces = std::make_shared<PiecewiseReply>();
+  pieces->snapshot = std::move(run.snapshot);
+  pieces->source = std::move(run.pieces);
+  pieces->now_ms = client.waiting->now_ms;
+  pieces->version = client.reply.version();
+  pieces->taken_us = env_.clock.monotonic_us();
+  pieces->taken_bytes = client.bytes_out;
+  client.waiting->what = Waiting::For::kReader;
+  client.waiting->context = {};
+  client.waiting->pieces = pieces;
+  const engine::Lsn lsn = pieces->snapshot->lsn();  // P2
+  const Durability durability = client.session.durability.value_or(server_.default_durability());
+  if (lsn > server_.commit().of(durability)) {
+    client.gate.hold(mark, lsn, durability, 0, server_.frame());
+    if (durability == Durability::kSynced) server_.sync_wanted();
+  }
+  ++server_.stats().piecewise_replies;
+  make_piece(client);
 }
 
 // A command that waited begins anew.

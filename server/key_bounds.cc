@@ -59,6 +59,10 @@ void KeyBounds::only_after(std::string_view key) {
   begin.push_back('\0');
 }
 
+void KeyBounds::only_before(std::string_view key) {
+  if (!end || *end > key) end = key;
+}
+
 engine::KeyRange KeyBounds::headers(ObjectId database) const {
   engine::KeyRange range;
   header_key(database, begin, &range.begin);

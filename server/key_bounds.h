@@ -28,6 +28,7 @@ struct KeyBounds {
   void only_up_to(std::string_view key);
   void only_with_prefix(std::string_view prefix);
   void only_after(std::string_view key);
+  void only_before(std::string_view key);
 
   // Where the headers of these keys lie.
   engine::KeyRange headers(ObjectId database) const;

@@ -45,6 +45,7 @@ void observe(Server& server, const Client& client, const RanCommand& ran, uint64
     const std::string line =
         monitor_line(unix_us, ran.database, ran.scripted ? nullptr : &client, shown.args);
     for (Client* monitor : server.monitors()) {
+      if (Dispatcher::say_behind_reply(*monitor, line, 0)) continue;
       monitor->reply.raw(line);
       server.output_added(*monitor);
     }

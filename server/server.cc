@@ -325,6 +325,7 @@ void Server::send(Client& client) {
     stats_.bytes_out += client.bytes_out - bytes_before;
     ++stats_.writes;
   }
+  if (sent != Client::Sent::kGone) dispatcher_.more_room(client);
   if (sent != Client::Sent::kSome) {
     client.over_soft_limit_since_us = 0;
     return;
@@ -366,7 +367,7 @@ void Server::wake_at(uint64_t due_us) {
 }
 
 bool Server::over_output_limit(Client& client, uint64_t now_us) {
-  const uint64_t waiting = client.output.size();
+  const uint64_t waiting = client.output.size() + Dispatcher::bytes_behind_reply(client);
   if (must_authenticate(client.session)) {
     return waiting > kUnauthenticatedOutputBytesMax;
   }
@@ -466,6 +467,11 @@ void Server::check_client(Client& client, int64_t now_ms, uint64_t now_us) {
   if (!client.output.empty() && over_output_limit(client, now_us)) {
     ++stats_.output_limit_disconnections;
     log_warning("Client id=%llu addr=%s closed for overcoming of output buffer limits.",
+                static_cast<unsigned long long>(client.id), client.peer_address().c_str());
+    return client.close();
+  }
+  if (Dispatcher::reader_is_stuck(client, now_us)) {
+    log_warning("Client id=%llu addr=%s closed: it has taken nothing of a long reply for a minute.",
                 static_cast<unsigned long long>(client.id), client.peer_address().c_str());
     return client.close();
   }

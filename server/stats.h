@@ -61,6 +61,7 @@ struct Stats {
   uint64_t cold_restarts = 0;                          // How often one of them began anew.
   uint64_t many_restarts = 0;                          // That began anew more often than kRunsExpected.
   uint64_t long_reads = 0;                             // That ran on a worker.
+  uint64_t piecewise_replies = 0;                      // Sent as they were made.
   uint64_t blocking_commands = 0, blocking_reads = 0;  // That held everybody up reading; blocks so read.
   uint64_t admission_waits = 0;
   uint64_t held_replies = 0;  // Times a connection's replies had to wait for the commit point.

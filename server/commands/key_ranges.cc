@@ -7,11 +7,10 @@
 #include "server/bindings.h"
 #include "server/command.h"
 #include "server/errors.h"
+#include "server/key_listing.h"
 #include "server/key_walk.h"
-#include "server/long_reply.h"
 #include "server/range_deletion.h"
 #include "server/server.h"
-#include "server/string_value.h"
 #include "server/units.h"
 
 namespace server {
@@ -19,32 +18,24 @@ namespace {
 
 // ---- KRANGE min max [REV] [LIMIT offset count] [TYPE type] [VALUES]
 
-struct RangeOptions {
-  bool reverse = false;
-  bool values = false;
-  int64_t offset = 0;
-  int64_t count = -1;  // Negative: all.
-  std::optional<std::string_view> type;
-};
-
 // From args[3] on. False: the error is written.
-bool parse_range_options(CommandContext& c, RangeOptions* options) {
+bool parse_range_options(CommandContext& c, KeyQuery* query) {
   for (size_t i = 3; i < c.args.size(); ++i) {
     const std::string_view word = c.args[i];
     const size_t left = c.args.size() - i - 1;
     if (equals_ignoring_case(word, "rev")) {
-      options->reverse = true;
+      query->reverse = true;
     } else if (equals_ignoring_case(word, "values")) {
-      options->values = true;
+      query->values = true;
     } else if (equals_ignoring_case(word, "limit") && left >= 2) {
       const auto offset = parse_integer(c.args[i + 1]);
       const auto count = offset ? parse_integer(c.args[i + 2]) : std::nullopt;
       if (!count) return c.reply.error(kNotAnInteger), false;
-      options->offset = *offset;
-      options->count = *count;
+      query->offset = *offset;
+      query->count = *count;
       i += 2;
     } else if (equals_ignoring_case(word, "type") && left >= 1) {
-      options->type = c.args[++i];
+      query->type = c.args[++i];
     } else {
       return c.reply.error(kSyntaxError), false;
     }
@@ -52,44 +43,15 @@ bool parse_range_options(CommandContext& c, RangeOptions* options) {
   return true;
 }
 
-void reply_value(CommandContext& c, const Header& header) {
-  if (header.type != Type::kString) return c.reply.null();
-  std::string scratch;
-  const std::string_view value = read_string(c.view, header, &scratch);
-  if (value.data() == scratch.data())
-    c.reply.bulk(std::move(scratch));
-  else
-    c.reply.bulk(value);
-}
-
 void krange(CommandContext& c) {
-  RangeOptions options;
-  if (!parse_range_options(c, &options)) return;
+  KeyQuery query;
+  if (!parse_range_options(c, &query)) return;
   const auto bounds =
-      options.reverse ? parse_key_bounds(c.args[2], c.args[1]) : parse_key_bounds(c.args[1], c.args[2]);
+      query.reverse ? parse_key_bounds(c.args[2], c.args[1]) : parse_key_bounds(c.args[1], c.args[2]);
   if (!bounds) return c.reply.error(kBadKeyBound);
-  if (options.offset < 0 || options.count == 0) return c.reply.array(0);
-
-  const uint64_t mark = c.reply.mark();
-  const bool pairs = options.values && c.reply.version() == resp::Version::kResp3;
-  const auto open = c.reply.open_array();
-  int64_t to_skip = options.offset;
-  int64_t shown = 0;
-  KeyWalk walk(c.view, c.database, *bounds, options.reverse ? KeyOrder::kFalling : KeyOrder::kRising);
-  while (shown != options.count && walk.next()) {
-    if (walk.expired()) continue;
-    if (options.type && !equals_ignoring_case(*options.type, type_name(walk.header().type))) continue;
-    if (to_skip > 0) {
-      --to_skip;
-      continue;
-    }
-    if (pairs) c.reply.array(2);
-    c.reply.bulk(walk.key());
-    if (options.values) reply_value(c, walk.header());
-    ++shown;
-    if (reply_too_long(c.reply, mark)) return;
-  }
-  c.reply.close(open, static_cast<size_t>(options.values && !pairs ? 2 * shown : shown));
+  if (query.offset < 0 || query.count == 0) return c.reply.array(0);
+  query.bounds = *bounds;
+  list_keys(c, query);
 }
 
 // ---- KCOUNT min max

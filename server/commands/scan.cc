@@ -15,8 +15,8 @@
 #include "server/command.h"
 #include "server/errors.h"
 #include "server/glob.h"
+#include "server/key_listing.h"
 #include "server/key_walk.h"
-#include "server/long_reply.h"
 #include "server/server.h"
 #include "server/units.h"
 
@@ -127,20 +127,10 @@ void scan(CommandContext& c) {
 // ---- KEYS pattern
 
 void keys(CommandContext& c) {
-  const std::string_view pattern = c.args[1];
-  KeyBounds bounds;
-  only_matches(pattern, &bounds);
-  const uint64_t mark = c.reply.mark();
-  const auto open = c.reply.open_array();
-  size_t shown = 0;
-  KeyWalk walk(c.view, c.database, bounds, KeyOrder::kRising);
-  while (walk.next()) {
-    if (walk.expired() || !glob_match(pattern, walk.key())) continue;
-    c.reply.bulk(walk.key());
-    ++shown;
-    if (reply_too_long(c.reply, mark)) return;
-  }
-  c.reply.close(open, shown);
+  KeyQuery query;
+  query.pattern = c.args[1];
+  only_matches(c.args[1], &query.bounds);
+  list_keys(c, query);
 }
 
 // ---- RANDOMKEY

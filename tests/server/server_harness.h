@@ -49,18 +49,19 @@ class Peer {
   // What has come, as text, one reply each; "closed" when the server has ended the connection.
   std::vector<std::string> received() {
     std::vector<std::string> replies;
-    for (;;) {
-      const auto room = in_.room();
-      const ssize_t n = ::recv(fd_, room.data(), room.size(), MSG_DONTWAIT);
-      if (n <= 0) {
-        if (n == 0 || (errno != EAGAIN && errno != EINTR)) closed_ = true;
-        break;
-      }
-      in_.received(static_cast<size_t>(n));
+    while (take()) {
     }
     while (parser_.next(in_) == resp::ReplyParser::Outcome::kReply)
       replies.push_back(to_text(parser_.reply()));
     return replies;
+  }
+  // Reads a little; false: there is nothing.
+  bool take() {
+    const auto room = in_.room();
+    const ssize_t n = ::recv(fd_, room.data(), room.size(), MSG_DONTWAIT);
+    if (n > 0) in_.received(static_cast<size_t>(n));
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) closed_ = true;
+    return n > 0;
   }
   bool closed() const { return closed_; }
 
