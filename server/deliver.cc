@@ -17,6 +17,8 @@ void Server::deliver(Effects& effects, engine::Lsn lsn) {
     if (entry.kind == Effects::Entry::Kind::kEvent) {
       if (entry.expired) ++stats_.expired_keys;
       notify(entry.event_class, entry.name, entry.database, entry.key, lsn);
+    } else if (entry.kind == Effects::Entry::Kind::kLogLine) {
+      log_line(entry.level, entry.text);
     } else {
       replication_->publish(entry.key, entry.text, entry.kind == Effects::Entry::Kind::kShardMessage);
       pubsub_->publish(entry.key, entry.text, entry.kind == Effects::Entry::Kind::kShardMessage,

@@ -1,5 +1,7 @@
 #include "server/effects.h"
 
+#include <utility>
+
 namespace server {
 
 void Effects::add_event(uint32_t event_class, const char* name, uint32_t database, std::string_view key) {
@@ -24,6 +26,10 @@ void Effects::publish(std::string_view channel, std::string_view text, bool shar
   entries_.push_back({.kind = sharded ? Entry::Kind::kShardMessage : Entry::Kind::kMessage,
                       .key = std::string(channel),
                       .text = std::string(text)});
+}
+
+void Effects::log(LogLevel level, std::string text) {
+  entries_.push_back({.kind = Entry::Kind::kLogLine, .text = std::move(text), .level = level});
 }
 
 void Effects::take_back() {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/schema.h"
+#include "server/log.h"
 
 namespace server {
 
@@ -39,14 +40,15 @@ inline constexpr uint32_t kNew = 1 << 13;      // n
 class Effects {
  public:
   struct Entry {
-    enum class Kind : uint8_t { kEvent, kMessage, kShardMessage };
+    enum class Kind : uint8_t { kEvent, kMessage, kShardMessage, kLogLine };
     Kind kind;
     bool expired = false;      // An event that tells of a key whose time was up: it counts as reclaimed.
     uint32_t event_class = 0;  // 0: nobody wants it.
     uint32_t database = 0;
-    const char* name = "";  // A literal.
-    std::string key = {};   // Or the channel.
-    std::string text = {};  // Of a message.
+    const char* name = "";               // A literal.
+    std::string key = {};                // Or the channel.
+    std::string text = {};               // Of a message or a line for the log.
+    LogLevel level = LogLevel::kNotice;  // Of such a line.
   };
 
   // What the command has shown to a client that keeps what it reads (server/tracking.h).
@@ -71,6 +73,7 @@ class Effects {
   // The same of a hash, all of whose fields had expired.
   void fields_expired(uint32_t database, std::string_view key);
   void publish(std::string_view channel, std::string_view text, bool sharded);
+  void log(LogLevel level, std::string text);  // redis.log()
 
   // For a handler that cannot but act at once: what undoes it if the run is taken back.
   void on_take_back(std::function<void()> undo) { undo_.push_back(std::move(undo)); }

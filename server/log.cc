@@ -95,6 +95,15 @@ VARVE_DEFINE_LOG(log_notice, LogLevel::kNotice)
 VARVE_DEFINE_LOG(log_warning, LogLevel::kWarning)
 #undef VARVE_DEFINE_LOG
 
+void log_line(LogLevel level, const std::string& text) {
+  switch (level) {
+    case LogLevel::kDebug: return log_debug("%s", text.c_str());
+    case LogLevel::kVerbose: return log_verbose("%s", text.c_str());
+    case LogLevel::kNotice: return log_notice("%s", text.c_str());
+    case LogLevel::kWarning: return log_warning("%s", text.c_str());
+  }
+}
+
 engine::Status log_to(const std::string& file) {
   if (!file.empty()) {
     const int fd = open_log(file);

@@ -33,6 +33,7 @@ void log_debug(const char* format, ...) __attribute__((format(printf, 1, 2)));
 void log_verbose(const char* format, ...) __attribute__((format(printf, 1, 2)));
 void log_notice(const char* format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char* format, ...) __attribute__((format(printf, 1, 2)));
+void log_line(LogLevel level, const std::string& text);
 
 // Where lines go from now on: appended to `file`, or to stdout if it is empty. Until the first call: stdout.
 // Errors: kIoError when the file cannot be opened; then nothing changes.

@@ -154,7 +154,7 @@ int log(lua_State* lua) {
   const auto rank = static_cast<LogLevel>(static_cast<int>(level));
   // While a library is loaded there is no run that could be taken back.
   if (ScriptRun* run = Interpreter::of(lua).run)
-    run->log.push_back({rank, std::move(text)});
+    run->context.effects->log(rank, std::move(text));
   else
     log_notice("%s", text.c_str());
   return 0;

@@ -14,6 +14,7 @@
 #include "server/scripts/convert.h"
 #include "server/scripts/sandbox.h"
 #include "server/scripts/script_flags.h"
+#include "server/scripts/scripting.h"
 #include "server/server.h"
 #include "server/units.h"
 
@@ -264,14 +265,6 @@ void run_script(Interpreter& interpreter, Interrupt& interrupt, CommandContext& 
     c.reply.error("ERR Error running script " + run.name + ", " + failure);
   }
   if (c.rehearsal) return;
-  for (const auto& line : run.log) {
-    switch (line.level) {
-      case LogLevel::kDebug: log_debug("%s", line.text.c_str()); break;
-      case LogLevel::kVerbose: log_verbose("%s", line.text.c_str()); break;
-      case LogLevel::kNotice: log_notice("%s", line.text.c_str()); break;
-      case LogLevel::kWarning: log_warning("%s", line.text.c_str()); break;
-    }
-  }
   static int runs = 0;
   if (++runs % kRunsBetweenCollections == 0)
     interpreter.protect([](lua_State* lua) { lua_gc(lua, LUA_GCSTEP, kRunsBetweenCollections); });

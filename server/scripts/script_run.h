@@ -21,7 +21,6 @@
 #include "resp/output_buffer.h"
 #include "resp/reply_writer.h"
 #include "server/command.h"
-#include "server/log.h"
 #include "server/scripts/interpreter.h"
 
 namespace server {
@@ -51,11 +50,6 @@ struct ScriptRun {
   bool timed_out = false;  // Others have been told that the server is busy.
   bool killed = false;
   bool killed_for_good = false;  // By SHUTDOWN NOSAVE: what it wrote is dropped.
-  struct LogLine {
-    LogLevel level;
-    std::string text;
-  };
-  std::vector<LogLine> log;  // Printed when the run stands.
 
  private:
   std::string refuse(const Command* command, std::span<const std::string_view> args);

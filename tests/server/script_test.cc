@@ -1,9 +1,12 @@
 // Scripts: what a run that is taken back leaves behind (nothing), what they write, and what they can reach.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "server/log.h"
 #include "server/scripts/sha1.h"
 #include "tests/server/server_harness.h"
 
@@ -129,6 +132,30 @@ TEST_SUITE("server/scripts") {
     CHECK(harness.call(*peer, {"EVAL_RO", "return redis.call('SET', 'a', '9')", "0"})
               .find("Write commands are not allowed from read-only scripts.") != std::string::npos);
     CHECK(harness.call(*peer, {"GET", "a"}) == "\"2\"");
+  }
+
+  TEST_CASE("what a script logs is logged once, though its transaction begins anew for want of cold data") {
+    // It was written when the script had run, and again when it ran again because of what stood behind it.
+    Harness harness(6, {}, kHalf);
+    const auto peer = harness.connect();
+    fill(harness, *peer);
+    char path[] = "/tmp/varve-script-log-XXXXXX";
+    const int file = ::mkstemp(path);
+    REQUIRE(file >= 0);
+    ::close(file);
+    REQUIRE(log_to(path).ok());
+    const auto before = harness.server->stats().cold_restarts;
+    harness.call(*peer, {"MULTI"});
+    harness.call(*peer, eval("redis.log(redis.LOG_WARNING, 'said once') return 1"));
+    for (int i = 0; i < 50; ++i) harness.call(*peer, {"GET", "k" + std::to_string(i)});
+    CHECK(harness.call(*peer, {"EXEC"}).starts_with("[1, \"v0\""));
+    CHECK(harness.server->stats().cold_restarts > before);
+    REQUIRE(log_to("").ok());
+    std::ifstream lines(path);
+    int said = 0;
+    for (std::string line; std::getline(lines, line);) said += line.ends_with("# said once");
+    CHECK(said == 1);
+    ::unlink(path);
   }
 
   TEST_CASE("scripts that only read stay on the reactor however much they read") {
