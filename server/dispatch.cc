@@ -465,8 +465,10 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
   if ((command.flags & cmd::kReadonly) && calls_.empty())
     server_.stats().count_lookups(view.hits(), view.misses());
   engine::Lsn lsn = std::max(view.seen(), context.seen);
+  Effects::Reads lasting;                    // What its own writes leave true.
   if (effects_.reads.wanted) [[unlikely]] {  // Before its own writes are told of.
-    Tracking::note(command, context.args, 0, &effects_.reads);
+    Tracking::note(command, context.args, 0, view.writes(), &effects_.reads);
+    if (!batch_.empty()) lasting = server_.tracking().split_off_lasting(batch_, &effects_.reads);
     server_.tracking().remember(client, effects_.reads);
   }
   const bool wrote = !batch_.empty();
@@ -492,6 +494,8 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
     server_.tracking().looked_at(effects_.reads.objects);
     lsn = std::max(lsn, server_.apply(batch_, client.id));  // D2
     client.last_write_lsn = lsn;
+    if (!lasting.keys.empty()) [[unlikely]]
+      server_.tracking().remember(client, lasting);
     if (context.databases_changed) {
       server_.databases().refresh(batch_);
       server_.scripting().functions.refresh(batch_);

@@ -54,7 +54,11 @@ class Effects {
   // What the command has shown to a client that keeps what it reads (server/tracking.h).
   struct Reads {
     bool wanted = false;
-    std::vector<std::string> keys;                                  // The names that it read, there or not.
+    struct Key {
+      std::string name;      // There or not.
+      size_t writes_before;  // So many operations the batch had when it was read.
+    };
+    std::vector<Key> keys;
     std::vector<std::pair<std::string, engine::ObjectId>> objects;  // Where elements of some of them lie.
   };
   Reads reads;

@@ -74,7 +74,8 @@ void nested_call(CommandContext& outer, const Command& command, std::span<const 
   command.handler(inner);
   outer.view.watch(nullptr);
 
-  if (inner.effects->reads.wanted) Tracking::note(command, args, names_before, &inner.effects->reads);
+  if (inner.effects->reads.wanted)
+    Tracking::note(command, args, names_before, outer.view.writes(), &inner.effects->reads);
   outer.seen = std::max(outer.seen, inner.seen);
   outer.lasting |= inner.lasting;
   outer.databases_changed = inner.databases_changed;

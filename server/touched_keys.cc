@@ -42,11 +42,15 @@ class Directory {
 
 }  // namespace
 
-void tell_touched(const engine::Batch& batch, const Databases& databases, TouchListener& listener) {
+void tell_touched(const engine::Batch& batch, const Databases& databases, TouchListener& listener,
+                  size_t* operation) {
   static const KeyspaceSchema schema;
   Directory directory(databases);
   engine::BatchReader operations(batch.bytes());
+  size_t passed = 0;
   while (operations.next()) {
+    ++passed;
+    if (operation != nullptr) *operation = passed;
     if (operations.op() == engine::Batch::Op::kMoved) continue;
     const bool erased = operations.op() == engine::Batch::Op::kErase;
     const std::string_view key = operations.key();

@@ -41,7 +41,9 @@ class TouchListener {
 };
 
 // Tells `listener` of all that `batch` touches. Records of databases that were dead before are passed over.
-// Requires: `databases` is as it was before the batch.
-void tell_touched(const engine::Batch& batch, const Databases& databases, TouchListener& listener);
+// Requires: `databases` is as it was before the batch. *operation, if there is one: how many operations there
+// are up to the one that is told of.
+void tell_touched(const engine::Batch& batch, const Databases& databases, TouchListener& listener,
+                  size_t* operation = nullptr);
 
 }  // namespace server

@@ -79,17 +79,50 @@ bool Tracking::remembers(const TrackingMode& mode) {
 }
 
 void Tracking::note(const Command& command, std::span<const std::string_view> args, size_t before,
-                    Effects::Reads* reads) {
-  const bool reads_keys = command.spec->group == Group::kScripting ? reads->keys.size() > before
-                                                                   : (command.flags & cmd::kReadonly) != 0;
+                    size_t writes, Effects::Reads* reads) {
+  const bool is_script = command.spec->group == Group::kScripting;
+  const bool reads_keys = is_script ? reads->keys.size() > before : (command.flags & cmd::kReadonly) != 0;
   if (!reads_keys) return;
+  if (is_script) writes = reads->keys.back().writes_before;  // It read nothing later.
   std::vector<KeyAt> keys;
   keys_of(command, args, &keys);
-  for (const KeyAt& key : keys) reads->keys.emplace_back(args[key.position]);
+  for (const KeyAt& key : keys) reads->keys.push_back({std::string(args[key.position]), writes});
+}
+
+Effects::Reads Tracking::split_off_lasting(const engine::Batch& batch, Effects::Reads* reads) const {
+  // How many operations there are up to the last one that touches a name, or any.
+  struct LastTouches final : TouchListener {
+    std::unordered_map<std::string, size_t> names;
+    std::unordered_map<ObjectId, size_t> objects;
+    size_t any = 0, now = 0;
+    void key_touched(uint32_t, std::string_view name, Touch) override { names[std::string(name)] = now; }
+    void elements_touched(ObjectId object) override { objects[object] = now; }
+    void database_replaced(uint32_t, Replaced) override { any = now; }
+  } touches;
+  tell_touched(batch, server_.databases(), touches, &touches.now);
+  const auto last_touch = [&](const std::string& name) {
+    size_t last = touches.any;
+    if (const auto at = touches.names.find(name); at != touches.names.end())
+      last = std::max(last, at->second);
+    for (const auto& [of, object] : reads->objects) {
+      const auto at = of == name ? touches.objects.find(object) : touches.objects.end();
+      if (at != touches.objects.end()) last = std::max(last, at->second);
+    }
+    return last;
+  };
+  Effects::Reads lasting;
+  std::vector<Effects::Reads::Key> others;
+  for (Effects::Reads::Key& key : reads->keys) {
+    const bool lasts = last_touch(key.name) <= key.writes_before;
+    (lasts ? lasting.keys : others).push_back(std::move(key));
+  }
+  reads->keys = std::move(others);
+  lasting.objects = reads->objects;  // Of names that are not in the table nothing is remembered.
+  return lasting;
 }
 
 void Tracking::remember(const Client& client, const Effects::Reads& reads) {
-  for (const std::string& name : reads.keys) {
+  for (const auto& [name, writes_before] : reads.keys) {
     std::vector<uint64_t>& clients = keys_[name].clients;
     const auto at = std::lower_bound(clients.begin(), clients.end(), client.id);
     if (at != clients.end() && *at == client.id) continue;
@@ -145,9 +178,9 @@ void Tracking::long_read_ends(Client& client, const Effects::Reads& reads, bool 
   Effects::Reads fresh;
   const std::set<std::string>& own_prefixes = prefixes(client);
   const bool broadcast = client.session.tracking.broadcast;
-  for (const std::string& key : reads.keys) {
+  for (const auto& [key, writes_before] : reads.keys) {
     if (!touched_meanwhile(key, reads)) {
-      fresh.keys.push_back(key);
+      fresh.keys.push_back({key, writes_before});
     } else if (broadcast ? std::any_of(own_prefixes.begin(), own_prefixes.end(),
                                        [&](const std::string& prefix) { return key.starts_with(prefix); })
                          : remembers) {

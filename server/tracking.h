@@ -59,10 +59,14 @@ class Tracking final : public TouchListener {
   // ---- what is read
   // Whether what the running command reads is to be remembered.
   static bool remembers(const TrackingMode& mode);
-  // The names that a command reads, to *reads. A script stands for its keys as soon as it has read anything,
-  // though it were another key: there were `before` names before it.
+  // The names that a command reads, to *reads; `writes`: the operations in the batch by then. A script stands
+  // for its keys as soon as it has read anything, though it were another key: there were `before` names
+  // before it.
   static void note(const Command& command, std::span<const std::string_view> args, size_t before,
-                   Effects::Reads* reads);
+                   size_t writes, Effects::Reads* reads);
+  // A transaction may write a key and then read it: what it was shown is still true at its end. Takes those
+  // reads out of *reads that nothing behind them in `batch` touches.
+  Effects::Reads split_off_lasting(const engine::Batch& batch, Effects::Reads* reads) const;
   void remember(const Client& client, const Effects::Reads& reads);
   // Around a long read of a client that tracks. `remembers`: as it was when the command ran.
   void long_read_begins() { ++long_reads_; }

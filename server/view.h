@@ -96,6 +96,7 @@ class View {
     std::string user_key;
   };
   const std::vector<Expired>& expired() const { return expired_; }
+  size_t writes() const { return batch_.operations(); }  // So far.
   // How often header() found a key in this run, and how often not: INFO's keyspace_hits and keyspace_misses.
   uint32_t hits() const { return hits_; }
   uint32_t misses() const { return misses_; }

@@ -55,6 +55,46 @@ TEST_SUITE("server/tracking") {
     CHECK(heard(harness, *peer).empty());
   }
 
+  TEST_CASE("I1: a transaction is told of what it writes behind a read, not of what it had written before") {
+    Harness harness(1, {"--hash-max-listpack-entries", "4"});
+    const auto peer = tracker(harness), writer = harness.connect();
+    const auto heard_behind = [&](const Words& command) {
+      peer->send(command);
+      Words got = harness.replies(*peer, 1);
+      got.erase(got.begin());
+      for (const std::string& push : heard(harness, *peer)) got.push_back(push);
+      return got;
+    };
+    const auto transaction = [&](const std::vector<Words>& commands) {
+      harness.call(*peer, {"MULTI"});
+      for (const Words& command : commands) harness.call(*peer, command);
+      return heard_behind({"EXEC"});
+    };
+    CHECK(transaction({{"SET", "a", "1"}, {"GET", "a"}}).empty());
+    CHECK(harness.call(*writer, {"SET", "a", "2"}) == "OK");
+    CHECK(heard(harness, *peer) == Words{invalid("\"a\"")});
+    CHECK(transaction({{"GET", "a"}, {"SET", "a", "3"}}) == Words{invalid("\"a\"")});
+    CHECK(harness.call(*writer, {"SET", "a", "4"}) == "OK");
+    CHECK(heard(harness, *peer).empty());
+    // It knew of the key before.
+    CHECK(harness.call(*peer, {"GET", "a"}) == "\"4\"");
+    CHECK(transaction({{"SET", "a", "5"}, {"GET", "a"}}) == Words{invalid("\"a\"")});
+    CHECK(harness.call(*writer, {"SET", "a", "6"}) == "OK");
+    CHECK(heard(harness, *peer) == Words{invalid("\"a\"")});
+    // A script stands for its keys at its last read.
+    const std::string sets_and_gets = "redis.call('SET', KEYS[1], 'x') return redis.call('GET', KEYS[1])";
+    const std::string gets_and_sets = "redis.call('GET', KEYS[1]) return redis.call('SET', KEYS[1], 'y')";
+    CHECK(heard_behind({"EVAL", sets_and_gets, "1", "s"}).empty());
+    CHECK(heard_behind({"EVAL", gets_and_sets, "1", "s"}) == Words{invalid("\"s\"")});
+    // A large collection changes by its elements alone.
+    for (int i = 0; i < 300; ++i)
+      harness.call(*writer, {"HSET", "h", "field" + std::to_string(i), std::string(20, 'x')});
+    CHECK(transaction({{"HSET", "h", "field1", std::string(20, 'y')}, {"HGET", "h", "field2"}}).empty());
+    CHECK(transaction({{"HGET", "h", "field2"}, {"HSET", "h", "field1", std::string(20, 'z')}}) ==
+          Words{invalid("\"h\"")});
+    CHECK(transaction({{"GET", "nothing"}, {"FLUSHALL"}}) == Words{">[\"invalidate\", nil]"});
+  }
+
   TEST_CASE("a large collection that changes by an element alone is told of") {
     Harness harness(1, {"--hash-max-listpack-entries", "4"});
     const auto peer = tracker(harness), writer = harness.connect();
