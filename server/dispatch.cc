@@ -225,8 +225,8 @@ void Dispatcher::queue(Client& client, const Request& request) {
 
 bool Dispatcher::refused(Client& client, const Command& command, Args args) {
   const uint32_t flags = flags_of(server_, command, args);
-  const uint32_t queued =
-      client.transaction && Transaction::is_exec(command) ? client.transaction->flags() : 0;
+  const bool is_exec = client.transaction && Transaction::is_exec(command);
+  const uint32_t queued = is_exec ? client.transaction->flags() : 0;
   const Settings& settings = server_.settings();
   // MODULE says itself that there are none.
   if ((command.flags & cmd::kProtected) && !command.name.starts_with("module|")) {
@@ -238,6 +238,9 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
       return true;
     }
   }
+  // EXEC does what all that is queued does, and is as stale as the least that is.
+  uint32_t effective = flags | queued;
+  if (is_exec && !(client.transaction->common_flags() & cmd::kStale)) effective &= ~cmd::kStale;
   std::string_view error =
       authorize(server_, client, command, args, client.transaction ? Place::kQueued : Place::kTopLevel);
   if (error.empty() && client.transaction && (command.flags & cmd::kNoMulti)) [[unlikely]]
@@ -247,7 +250,7 @@ bool Dispatcher::refused(Client& client, const Command& command, Args args) {
       (((flags | queued) & cmd::kDenyOom) || (client.transaction && !Transaction::runs_at_once(command))))
       [[unlikely]]
     error = kOutOfMemory;
-  if (error.empty()) error = server_.replication().refusal(flags);
+  if (error.empty()) error = server_.replication().refusal(effective);
   if (!error.empty()) {
     reject(client, &command, error);
     return true;

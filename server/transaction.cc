@@ -22,6 +22,7 @@ void Transaction::queue(const Command& command, Args args, uint32_t flags, size_
   }
   commands_.push_back(std::move(queued));
   flags_ |= flags;
+  common_flags_ &= flags;
   argument_bytes_ += bytes;
   if (flags & (cmd::kWrite | cmd::kMayReplicate)) bytes_to_write_ += bytes_to_write;
   has_lasting_effects_ |= has_lasting_effect(command);

@@ -37,6 +37,7 @@ class Transaction {
 
   // ---- of all that is queued
   uint32_t flags() const { return flags_; }                  // The union of their command flags.
+  uint32_t common_flags() const { return common_flags_; }    // Those that all of them have.
   size_t bytes_to_write() const { return bytes_to_write_; }  // What they may write, as far as can be told.
   bool has_lasting_effects() const { return has_lasting_effects_; }  // server/nested_call.h
   size_t argument_bytes() const { return argument_bytes_; }
@@ -54,7 +55,7 @@ class Transaction {
   };
   std::vector<Queued> commands_;
   mutable std::vector<std::string_view> args_;
-  uint32_t flags_ = 0;
+  uint32_t flags_ = 0, common_flags_ = UINT32_MAX;
   size_t bytes_to_write_ = 0;
   size_t argument_bytes_ = 0;
   bool aborted_ = false;

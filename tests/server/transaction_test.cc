@@ -302,6 +302,22 @@ TEST_SUITE("server/transaction") {
     }
   }
 
+  TEST_CASE("EXEC is refused when what is queued may not run any more") {
+    Harness harness(1);
+    const auto peer = harness.connect(), other = harness.connect();
+    const std::string few =
+        "(error) EXECABORT Transaction discarded because of: NOREPLICAS Not enough good "
+        "replicas to write.";
+    harness.call(*peer, {"MULTI"});
+    harness.call(*peer, {"SET", "k", "1"});
+    CHECK(harness.call(*other, {"CONFIG", "SET", "min-replicas-to-write", "1"}) == "OK");
+    CHECK(harness.call(*peer, {"EXEC"}) == few);
+    CHECK(harness.call(*peer, {"EXEC"}) == "(error) ERR EXEC without MULTI");
+    CHECK(transaction(harness, *peer, {{"GET", "k"}}) == "[nil]");
+    CHECK(harness.call(*other, {"CONFIG", "SET", "min-replicas-to-write", "0"}) == "OK");
+    CHECK(transaction(harness, *peer, {{"SET", "k", "1"}}) == "[OK]");
+  }
+
   TEST_CASE("what cannot be taken back happens once, though the rest is cold") {
     Harness harness(5, {}, UINT32_MAX);
     const auto peer = harness.connect();
