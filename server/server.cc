@@ -442,6 +442,7 @@ void Server::cron() {
   engine_.tick();
   replication_->cron();
   if (replication_->out_of_patience()) progressed_ = true;
+  if (cron_paused) return;
   expiry_cron_.tick(active_expire && pause.until_ms == 0 && replication_->may_write());
   const int64_t now_ms = wall_ms();
   const uint64_t now_us = env_.clock.monotonic_us();

@@ -124,6 +124,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   // ---- effects of commands
   Pause pause;
   bool active_expire = true;  // Whether expired keys are reclaimed before anybody asks for them.
+  bool cron_paused = false;   // DEBUG PAUSE-CRON.
   void end_pause();
   // Keys that commands met expired and still there: given to expiry_cron_. May be empty.
   std::function<void(const std::vector<View::Expired>&)> on_expired_met;

@@ -9,6 +9,7 @@
 #include "server/commands/debug_data.h"
 #include "server/errors.h"
 #include "server/log.h"
+#include "server/scripts/scripting.h"
 #include "server/server.h"
 #include "server/units.h"
 
@@ -32,6 +33,20 @@ void set_active_expire(CommandContext& c) {
   const auto on = parse_integer(c.args[2]);
   if (!on) return c.reply.error(kNotAnInteger);
   c.server.active_expire = *on != 0;
+  c.reply.ok();
+}
+
+void pause_cron(CommandContext& c) {
+  const auto on = parse_integer(c.args[2]);
+  if (!on) return c.reply.error(kNotAnInteger);
+  c.server.cron_paused = *on != 0;
+  c.reply.ok();
+}
+
+void disable_deny_scripts(CommandContext& c) {
+  const auto on = parse_integer(c.args[2]);
+  if (!on) return c.reply.error(kNotAnInteger);
+  c.server.scripting().call_anything = *on != 0;
   c.reply.ok();
 }
 
@@ -127,6 +142,11 @@ constexpr Subcommand kSubcommands[] = {
     {"object", 3, 3, &debug_object, "OBJECT <key>", "Show how <key> is stored."},
     {"set-active-expire", 3, 3, &set_active_expire, "SET-ACTIVE-EXPIRE <0|1>",
      "Whether expired keys that nobody asks for are reclaimed."},
+    {"set-disable-deny-scripts", 3, 3, &disable_deny_scripts, "SET-DISABLE-DENY-SCRIPTS <0|1>",
+     "Whether scripts may call what is denied to scripts."},
+    {"pause-cron", 3, 3, &pause_cron, "PAUSE-CRON <0|1>",
+     "Whether to leave undone what is done ten times a second: expiry, timeouts and limits of clients, "
+     "rates."},
     {"reload", 2, 5, &debug_reload, "RELOAD [NOFLUSH MERGE] [NOSAVE]",
      "Write everything to tables, close the store and open it again."},
     {"loadaof", 2, 2, &debug_loadaof, "LOADAOF", "Close the store and open it again: the log is replayed."},

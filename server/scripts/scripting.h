@@ -22,6 +22,7 @@ struct Scripting {
   Busy busy;
   Scripts scripts;
   Functions functions;
+  bool call_anything = false;  // DEBUG SET-DISABLE-DENY-SCRIPTS: what is denied to scripts is not.
 };
 
 }  // namespace server
