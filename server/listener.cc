@@ -126,12 +126,16 @@ engine::Status Listeners::open_tcp(const Settings& settings, std::vector<Door*>*
     if (reason.empty()) reason = std::strerror(error);
     const std::string sentence =
         "Could not create server TCP listening socket " + address + ":" + port + ": " + reason;
-    log_warning("Warning: %s", sentence.c_str());
     // An address that this machine does not have is what '-' is for; one that is taken is never passed over.
     const bool missing = error == EADDRNOTAVAIL || error == ENOPROTOOPT || error == EPROTONOSUPPORT ||
                          error == ESOCKTNOSUPPORT || error == EPFNOSUPPORT || error == EAFNOSUPPORT;
-    if (optional && missing) continue;
-    return {engine::Code::kIoError, "Failed listening on port " + port + " (TCP): " + sentence};
+    if (optional && missing) {
+      log_warning("Warning: %s", sentence.c_str());
+      continue;
+    }
+    return {engine::Code::kIoError,
+            "Failed listening on port " + port + " (TCP): " + sentence +
+                (error == EADDRINUSE ? ". Is a server running there? --port chooses another port." : "")};
   }
   return {};
 }

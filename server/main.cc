@@ -117,7 +117,7 @@ class Process {
     if (!rdb_file.empty()) return transfer(env, action, rdb_file);
     server_ = std::make_unique<Server>(&loop_, env, *engine_, config_);
     server_->log_was_closed = recovery.clean;
-    server_->on_shutdown = [this] { stop(); };
+    server_->on_shutdown = [this] { shut_down(); };
     for (auto [handle, number] : {std::pair{&terminate_, SIGTERM}, std::pair{&interrupt_, SIGINT}}) {
       uv_signal_init(&loop_, handle);
       handle->data = this;
@@ -144,12 +144,16 @@ class Process {
     }
     signalled_ = true;
     log_warning("Received %s scheduling shutdown...", number == SIGINT ? "SIGINT" : "SIGTERM");
+    shut_down();
+  }
+
+  void shut_down() {
+    if (server_->stopping()) return;
+    log_warning("User requested shutdown...");
     stop();
   }
 
   void stop() {
-    if (server_->stopping()) return;
-    log_warning("User requested shutdown...");
     notify_supervisor(config_.settings().supervised, "STOPPING=1\n");
     server_->stop([this](const engine::Status& status) {
       if (!status.ok()) exit_code_ = fail(status);
