@@ -227,7 +227,10 @@ void client_unpause(CommandContext& c) {
 }
 
 void client_unblock(CommandContext& c) {
-  if (c.args.size() > 4) return c.reply.error(kSyntaxError);
+  if (c.args.size() > 4) {
+    return c.reply.error(
+        "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.");
+  }
   if (c.args.size() == 4 && !equals_ignoring_case(c.args[3], "timeout") &&
       !equals_ignoring_case(c.args[3], "error")) {
     return c.reply.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");

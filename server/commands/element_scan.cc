@@ -8,6 +8,7 @@ namespace {
 
 // "ERR invalid cursor" is written if it is none.
 std::optional<uint64_t> parse_cursor(CommandContext& c, std::string_view text) {
+  if (text.empty()) return 0;  // As strtoul has it.
   if (const auto cursor = parse_unsigned(text)) return cursor;
   // What strtoul reads besides plain digits.
   if (const auto cursor = parse_lax_integer(text); cursor && !text.empty() && text[0] != ' ')

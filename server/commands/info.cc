@@ -26,6 +26,8 @@ void monitor(CommandContext& c) {
 }
 
 void lolwut(CommandContext& c) {
+  if (c.args.size() > 2 && equals_ignoring_case(c.args[1], "version") && !parse_integer(c.args[2]))
+    return c.reply.error(kNotAnInteger);
   // A varve: one layer a year, a thick light one for the summer, a thin dark one for the winter.
   static constexpr const char* kSummer[] = {".", "..", "...", "....", "....."};
   std::string text;
@@ -44,7 +46,8 @@ void lolwut(CommandContext& c) {
 
 void slowlog_get(CommandContext& c) {
   int64_t count = 10;
-  if (c.args.size() > 3) return c.reply.error("ERR wrong number of arguments for 'slowlog|get' command");
+  if (c.args.size() > 3)
+    return c.reply.error("ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.");
   if (c.args.size() == 3) {
     const auto wanted = parse_integer(c.args[2]);
     if (!wanted || *wanted < -1) return c.reply.error("ERR count should be greater than or equal to -1");

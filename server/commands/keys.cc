@@ -1,4 +1,5 @@
 // server/commands/keys.cc: keys as such: being there, type, time to live, names.
+#include <climits>
 #include <optional>
 #include <string>
 
@@ -151,6 +152,10 @@ std::optional<uint32_t> named_database(CommandContext& c, std::string_view text)
   const auto number = parse_integer(text);
   if (!number) {
     c.reply.error(kNotAnInteger);
+    return std::nullopt;
+  }
+  if (*number < INT_MIN || *number > INT_MAX) {
+    c.reply.error("ERR value is out of range, value must between -2147483648 and 2147483647");
     return std::nullopt;
   }
   if (*number < 0 || *number >= c.server.databases().count()) {

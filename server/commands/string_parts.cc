@@ -131,6 +131,10 @@ struct Match {
 };
 
 void lcs(CommandContext& c) {
+  const auto a_header = c.view.header(c.database, c.args[1]);
+  const auto b_header = c.view.header(c.database, c.args[2]);
+  if ((a_header && a_header->type != Type::kString) || (b_header && b_header->type != Type::kString))
+    return c.reply.error("ERR The specified keys must contain string values");
   bool only_length = false, indexes = false, with_length = false;
   int64_t min_length = 0;
   for (size_t i = 3; i < c.args.size(); ++i) {
@@ -150,10 +154,6 @@ void lcs(CommandContext& c) {
   }
   std::string a_scratch, b_scratch;
   std::string_view a, b;
-  const auto a_header = c.view.header(c.database, c.args[1]);
-  const auto b_header = c.view.header(c.database, c.args[2]);
-  if ((a_header && a_header->type != Type::kString) || (b_header && b_header->type != Type::kString))
-    return c.reply.error("ERR The specified keys must contain string values");
   if (a_header) a = read_string(c.view, *a_header, &a_scratch);
   if (b_header) b = read_string(c.view, *b_header, &b_scratch);
   if (indexes && only_length)
