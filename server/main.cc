@@ -159,6 +159,7 @@ class Process {
       if (!status.ok()) exit_code_ = fail(status);
       uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);
       uv_close(reinterpret_cast<uv_handle_t*>(&interrupt_), nullptr);
+      std::signal(SIGTERM, SIG_IGN);  // It is on its way; a second one must not make a failure of it.
       uv_stop(&loop_);
     });
   }
