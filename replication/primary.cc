@@ -132,9 +132,15 @@ void PrimarySession::on_ack(std::string_view payload) {
 }
 
 void PrimarySession::pump() {
+  wants_room_ = false;
   if (!closed_.ok()) return;
   if (state_ == State::kTables) send_tables();
   if (state_ == State::kStreaming) send_records();
+}
+
+bool PrimarySession::has_room() {
+  wants_room_ = peer_.unsent() >= kUnsentMax;
+  return !wants_room_;
 }
 
 void PrimarySession::send_tables() {
@@ -144,7 +150,7 @@ void PrimarySession::send_tables() {
     state_ = State::kStreaming;
     return;
   }
-  if (peer_.unsent() >= kUnsentMax) return;
+  if (!has_room()) return;
   if (options_.checkpoint_bytes_per_second > 0) {
     const uint64_t now = env_.clock.monotonic_us();
     const uint64_t earned = (now - budget_us_) * options_.checkpoint_bytes_per_second / 1'000'000;
@@ -187,7 +193,7 @@ void PrimarySession::send_tables() {
 }
 
 void PrimarySession::send_records() {
-  while (!reader_->busy() && !reader_->at_end() && peer_.unsent() < kUnsentMax) {
+  while (!reader_->busy() && !reader_->at_end() && has_room()) {
     engine::LogChunk chunk;
     if (reader_->take(&chunk)) {
       last_sent_us_ = env_.clock.monotonic_us();

@@ -65,6 +65,8 @@ class PrimarySession {
   // Not OK: it is over, for this reason; the connection is to be closed once all has been sent.
   const engine::Status& closed() const { return closed_; }
   const Hello& hello() const { return hello_; }
+  // pump() left something undone because too much was unsent.
+  bool wants_room() const { return wants_room_; }
   // It has caught up with a whole store and takes the stream.
   bool online() const { return state_ == State::kStreaming && ack_.streaming && closed_.ok(); }
   const Ack& ack() const { return ack_; }
@@ -76,6 +78,7 @@ class PrimarySession {
   void offer(std::optional<Lsn> common);
   void on_wanted(std::string_view payload);
   void on_ack(std::string_view payload);
+  bool has_room();
   void send_tables();
   void send_records();
   void refuse(bool final, std::string why);
@@ -93,6 +96,7 @@ class PrimarySession {
   Ack ack_;
   uint64_t last_ack_us_, last_sent_us_;
   bool full_copy_ = false;
+  bool wants_room_ = false;
 
   std::unique_ptr<engine::LogReader> reader_;
   std::shared_ptr<const engine::Checkpoint> checkpoint_;

@@ -92,20 +92,27 @@ void section_replication(Server& server, InfoText& out) {
   out.field("role", replication.is_replica() ? "slave" : "master");
   if (replication.is_replica()) section_of_replica(server, out);
   Replicas& replicas = replication.replicas();
-  out.field("connected_slaves", replicas.size());
+  const std::vector<RedisReplicas::Facts> redises = replication.redis_replicas().facts();
+  out.field("connected_slaves", replicas.size() + redises.size());
   out.field("redis_replicas", replication.redis_replicas().size());
   if (settings.min_replicas_to_write > 0 && settings.min_replicas_max_lag_seconds > 0) {
-    out.field("min_slaves_good_slaves",
-              replicas.good(static_cast<uint64_t>(settings.min_replicas_max_lag_seconds) * 1'000'000));
+    out.field("min_slaves_good_slaves", replication.good_replicas());
   }
   size_t number = 0;
-  replicas.each([&](const Client& client, const replication::PrimarySession& session) {
+  const auto line = [&](const std::string& ip, uint64_t port, const char* state, engine::Lsn offset,
+                        uint64_t last_heard_us) {
     const std::string name = "slave" + std::to_string(number++);
-    out.field(name.c_str(),
-              "ip=" + replica_ip(client, session) + ",port=" + std::to_string(session.hello().port) +
-                  ",state=" + replica_state(session) + ",offset=" + std::to_string(session.ack().written) +
-                  ",lag=" + std::to_string((now - session.last_ack_us()) / 1'000'000));
+    out.field(name.c_str(), "ip=" + ip + ",port=" + std::to_string(port) + ",state=" + state +
+                                ",offset=" + std::to_string(offset) +
+                                ",lag=" + std::to_string((now - last_heard_us) / 1'000'000));
+  };
+  replicas.each([&](const Client& client, const replication::PrimarySession& session) {
+    line(replica_ip(client, session), session.hello().port, replica_state(session), session.ack().written,
+         session.last_ack_us());
   });
+  for (const RedisReplicas::Facts& redis : redises)
+    line(redis.ip, static_cast<uint64_t>(redis.port), redis.online ? "online" : "send_bulk", redis.lsn,
+         redis.last_heard_us);
   out.field("master_failover_state", failover_word(replication.failover_state()));
   const replication::History& history = replication.history();
   const replication::Epoch* before = history.empty() ? nullptr : history.previous();

@@ -26,6 +26,14 @@ class Replicas::Stream final : public ClientStream {
     if (const auto found = owner_->by_id_.find(id_); found != owner_->by_id_.end())
       found->second->session.received(bytes);
   }
+  void on_sent(Client&) override {
+    const auto found = owner_->by_id_.find(id_);
+    if (found == owner_->by_id_.end() || !found->second->session.wants_room()) return;
+    // In a turn of its own: this one's sending is under way.
+    owner_->server_.env().executor.post(engine::Task([owner = owner_, id = id_] {
+      if (const auto one = owner->by_id_.find(id); one != owner->by_id_.end()) one->second->session.pump();
+    }));
+  }
   void on_gone(Client& client) override {
     if (owner_->by_id_.erase(id_) == 0) return;
     log_notice("Connection with replica %s lost.", client.peer_address().c_str());
@@ -132,12 +140,15 @@ engine::Lsn Replicas::reached_by(size_t k, bool synced) const {
   return reached[k - 1];
 }
 
-std::string replica_ip(const Client& client, const PrimarySession& session) {
-  if (!session.hello().announce_ip.empty()) return session.hello().announce_ip;
+std::string peer_ip(const Client& client) {
   const std::string& address = client.peer_address();
   std::string ip = address.substr(0, address.rfind(':'));
   if (ip.size() > 2 && ip.front() == '[') ip = ip.substr(1, ip.size() - 2);
   return ip;
+}
+
+std::string replica_ip(const Client& client, const PrimarySession& session) {
+  return session.hello().announce_ip.empty() ? peer_ip(client) : session.hello().announce_ip;
 }
 
 const char* replica_state(const PrimarySession& session) {

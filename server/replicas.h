@@ -72,6 +72,7 @@ class Replicas {
   std::map<uint64_t, std::unique_ptr<One>> by_id_;  // By client.
 };
 
+std::string peer_ip(const Client& client);
 // The address by which others reach a replica, as INFO and ROLE show it.
 std::string replica_ip(const Client& client, const replication::PrimarySession& session);
 const char* replica_state(const replication::PrimarySession& session);

@@ -31,7 +31,7 @@ Replication::Replication(Server& server, uv_loop_t* loop)
                  [this] {
                    if (is_replica()) promote();
                  }}),
-      redis_replicas_(server),
+      redis_replicas_(server, [this] { acknowledged(); }),
       replica_(std::make_unique<Replica>(server.env(), server.engine(), history_, replica_options_, *this)),
       redis_(server, {[this] { connect(); }, [this](std::string_view bytes) { link_.send(bytes); },
                       [this] { disconnect(); }, [this] { return link_.client(); },
@@ -160,7 +160,7 @@ std::string_view Replication::refusal(uint32_t flags) const {
   if (!(flags & cmd::kWrite)) return {};
   const Settings& settings = server_.settings();
   if (settings.min_replicas_to_write > 0 && settings.min_replicas_max_lag_seconds > 0 &&
-      replicas_.good(us(settings.min_replicas_max_lag_seconds)) < settings.min_replicas_to_write)
+      good_replicas() < settings.min_replicas_to_write)
     return kTooFew;
   if (settings.min_sync_replicas > replicas_.online()) return kTooFew;
   return {};
@@ -215,6 +215,7 @@ void Replication::reopen(std::function<void(engine::Status)> done) {
   if (stopping_) return;  // The next start finds the checkpoint and installs it.
   switching_ = true;
   replicas_.drop_all();
+  redis_replicas_.drop_all();
   server_.hold_still(true);
   server_.engine().reopen([this, done = std::move(done)](const engine::Status& status) {
     reopened(status);
@@ -306,10 +307,19 @@ void Replication::limit(CommitPoint* commit) const {
 
 // ------------------------------------------------------------------ waiting
 
+size_t Replication::good_replicas() const {
+  const uint64_t max_lag_us = us(server_.settings().min_replicas_max_lag_seconds);
+  return replicas_.good(max_lag_us) + redis_replicas_.good(max_lag_us);
+}
+
+size_t Replication::written_by(engine::Lsn lsn) const {
+  return replicas_.count(lsn, false) + redis_replicas_.count(lsn);
+}
+
 bool Replication::reached(const Wait& wait) const {
   const engine::Engine& engine = server_.engine();
   switch (wait.what) {
-    case Wait::For::kWritten: return replicas_.count(wait.lsn, false) >= wait.replicas;
+    case Wait::For::kWritten: return written_by(wait.lsn) >= wait.replicas;
     case Wait::For::kSynced:
       return replicas_.count(wait.lsn, true) >= wait.replicas && (!wait.local || engine.synced() >= wait.lsn);
     case Wait::For::kHere: return engine.written() >= wait.lsn;
@@ -320,7 +330,7 @@ bool Replication::reached(const Wait& wait) const {
 void Replication::answer(resp::ReplyWriter& reply, const Wait& wait) const {
   const engine::Engine& engine = server_.engine();
   switch (wait.what) {
-    case Wait::For::kWritten: return reply.integer(static_cast<int64_t>(replicas_.count(wait.lsn, false)));
+    case Wait::For::kWritten: return reply.integer(static_cast<int64_t>(written_by(wait.lsn)));
     case Wait::For::kSynced:
       reply.array(2);
       reply.integer(engine.synced() >= wait.lsn);
@@ -331,6 +341,7 @@ void Replication::answer(resp::ReplyWriter& reply, const Wait& wait) const {
 
 void Replication::wait(Client& client, const Wait& wait) {
   if (wait.local || wait.what == Wait::For::kSynced) server_.sync_wanted();
+  if (wait.what == Wait::For::kWritten) redis_replicas_.want_acks();
   server_.dispatcher().suspend(client);
   waiters_.push_back({&client, wait});
 }

@@ -79,8 +79,11 @@ class Replication final : public replication::ReplicaHost {
   void limit(CommitPoint* commit) const;
   // Something waits for more replicas than acknowledge, and has for too long.
   bool out_of_patience() const { return out_of_patience_; }
+  bool somebody_waits() const { return !waiters_.empty(); }  // WAIT and its relatives.
 
   // ---- replicas
+  // That would count for min-replicas-to-write, of either kind.
+  size_t good_replicas() const;
   Replicas& replicas() { return replicas_; }
   RedisReplicas& redis_replicas() { return redis_replicas_; }
   void publish(std::string_view channel, std::string_view text, bool sharded);
@@ -121,6 +124,7 @@ class Replication final : public replication::ReplicaHost {
   void begin_epoch_if_due();
   void reopened(const engine::Status& status);
   void read_settings();
+  size_t written_by(engine::Lsn lsn) const;  // How many have all up to there.
   void answer_waiters();
   void advance_failover();
   void hand_over(const std::string& host, int port);

@@ -324,6 +324,8 @@ void Server::send(Client& client) {
   if (client.bytes_out != bytes_before) {
     stats_.bytes_out += client.bytes_out - bytes_before;
     ++stats_.writes;
+    if (client.stream && !client.closed()) [[unlikely]]
+      client.stream->on_sent(client);
   }
   if (sent != Client::Sent::kGone) dispatcher_.more_room(client);
   if (sent != Client::Sent::kSome) {
@@ -371,7 +373,9 @@ bool Server::over_output_limit(Client& client, uint64_t now_us) {
   if (must_authenticate(client.session)) {
     return waiting > kUnauthenticatedOutputBytesMax;
   }
-  const ClientClass of = type_of(client) == ClientType::kPubsub ? ClientClass::kPubsub : ClientClass::kNormal;
+  const ClientClass of = client.stream                            ? ClientClass::kReplica
+                         : type_of(client) == ClientType::kPubsub ? ClientClass::kPubsub
+                                                                  : ClientClass::kNormal;
   const OutputBufferLimit& limit = settings().client_output_buffer_limit[static_cast<size_t>(of)];
   if (limit.hard_bytes != 0 && waiting >= limit.hard_bytes) return true;
   if (limit.soft_bytes == 0 || waiting < limit.soft_bytes) {

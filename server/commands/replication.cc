@@ -1,5 +1,6 @@
 // server/commands/replication.cc: REPLICAOF, ROLE, WAIT, FAILOVER and what replicas say.
 #include <string>
+#include <vector>
 
 #include "server/bindings.h"
 #include "server/command.h"
@@ -13,6 +14,8 @@ namespace server {
 namespace {
 
 using Wait = Replication::Wait;
+
+constexpr size_t kAddressBytesMax = 255;  // Of a name, as DNS has it.
 
 void replicaof(CommandContext& c) {
   Replication& replication = c.server.replication();
@@ -72,19 +75,23 @@ void role(CommandContext& c) {
     if (!replication.link_up()) return c.reply.integer(-1);
     return c.reply.integer(static_cast<int64_t>(redis.active() ? redis.offset() : c.server.engine().end()));
   }
-  size_t online = 0;
-  replication.replicas().each([&](const Client&, const auto& session) { online += session.online(); });
+  std::vector<RedisReplicas::Facts> online = replication.redis_replicas().facts();
+  std::erase_if(online, [](const RedisReplicas::Facts& redis) { return !redis.online; });
+  replication.replicas().each([&](const Client& client, const auto& session) {
+    if (!session.online()) return;
+    online.push_back({replica_ip(client, session), static_cast<int>(session.hello().port), true,
+                      session.ack().written, session.last_ack_us()});
+  });
   c.reply.array(3);
   c.reply.bulk("master");
   c.reply.integer(static_cast<int64_t>(c.server.engine().end()));
-  c.reply.array(online);
-  replication.replicas().each([&](const Client& client, const auto& session) {
-    if (!session.online()) return;
+  c.reply.array(online.size());
+  for (const RedisReplicas::Facts& replica : online) {
     c.reply.array(3);
-    c.reply.bulk(replica_ip(client, session));
-    c.reply.bulk(std::to_string(session.hello().port));
-    c.reply.bulk(std::to_string(session.ack().written));
-  });
+    c.reply.bulk(replica.ip);
+    c.reply.bulk(std::to_string(replica.port));
+    c.reply.bulk(std::to_string(replica.lsn));
+  }
 }
 
 void varvesync(CommandContext& c) {
@@ -103,14 +110,11 @@ bool can_serve_redis(CommandContext& c) {
 }
 
 void psync(CommandContext& c) {
-  if (!can_serve_redis(c)) return;
-  c.reply.simple("FULLRESYNC " + c.server.replication().history().present().id + " " +
-                 std::to_string(c.server.engine().end()));
-  c.server.replication().redis_replicas().attach(c.client);
+  if (can_serve_redis(c)) c.server.replication().redis_replicas().attach(c.client, true);
 }
 
 void sync(CommandContext& c) {
-  if (can_serve_redis(c)) c.server.replication().redis_replicas().attach(c.client);
+  if (can_serve_redis(c)) c.server.replication().redis_replicas().attach(c.client, false);
 }
 
 // What a Redis says before it asks for PSYNC.
@@ -123,6 +127,14 @@ void replconf(CommandContext& c) {
          {"listening-port", "ip-address", "capa", "version", "ack", "getack", "rdb-only", "rdb-filter-only"})
       known |= equals_ignoring_case(option, name);
     if (!known) return c.reply.error("ERR Unrecognized REPLCONF option: " + std::string(option));
+    RedisReplicas& replicas = c.server.replication().redis_replicas();
+    if (equals_ignoring_case(option, "listening-port")) {
+      const auto port = parse_integer(c.args[i + 1]);
+      if (!port || *port < 0 || *port > 65535) return c.reply.error(kNotAnInteger);
+      replicas.announce_port(c.client, static_cast<int>(*port));
+    } else if (equals_ignoring_case(option, "ip-address")) {
+      replicas.announce_ip(c.client, c.args[i + 1].substr(0, kAddressBytesMax));
+    }
   }
   c.reply.ok();
 }
