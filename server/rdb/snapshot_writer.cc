@@ -26,6 +26,24 @@ engine::Status SnapshotWriter::next(std::string* out) {
   return {};
 }
 
+// Over the headers of a database. A walk reads far ahead, which is lost with it, and holds what it has read:
+// so it serves many pieces, and not all.
+struct SnapshotWriter::Walk {
+  Walk(const engine::Snapshot& snapshot, int64_t now_ms, ObjectId database)
+      : reader(snapshot.reader()),
+        view(*reader, nullptr, nothing, now_ms),
+        headers(view.range(header_begin(database), header_end(database))) {}
+
+  const std::unique_ptr<engine::Reader> reader;
+  engine::Batch nothing;
+  View view;
+  View::Range headers;
+  bool there = false;  // It stands on a header that has not been written, or not to its end.
+  size_t written = 0;
+};
+
+SnapshotWriter::~SnapshotWriter() = default;
+
 void SnapshotWriter::write_head(std::string* out) {
   char magic[16];
   std::snprintf(magic, sizeof(magic), "REDIS%04d", options_.version);
@@ -42,7 +60,7 @@ void SnapshotWriter::write_head(std::string* out) {
   phase_ = Phase::kKeys;
 }
 
-// As many keys, or parts of one, as are about a piece. What the view has read goes with it.
+// As many keys, or parts of one, as are about a piece.
 void SnapshotWriter::write_keys(std::string* out) {
   if (at_database_ == databases_.size()) {
     out->push_back(static_cast<char>(opcode::kEnd));
@@ -50,13 +68,14 @@ void SnapshotWriter::write_keys(std::string* out) {
     return;
   }
   const Database& database = databases_[at_database_];
-  const auto reader = snapshot_->reader();
-  engine::Batch nothing;
-  View view(*reader, nullptr, nothing, options_.now_ms);
-  auto headers = view.range(header_begin(database.object), header_end(database.object));
+  if (!walk_) {
+    walk_ = std::make_unique<Walk>(*snapshot_, options_.now_ms, database.object);
+    walk_->there = next_key_.empty() ? walk_->headers.seek_first() : walk_->headers.seek(next_key_);
+  }
+  auto& headers = walk_->headers;
   const size_t begin = out->size();
-  bool there = next_key_.empty() ? headers.seek_first() : headers.seek(next_key_);
-  for (; there; there = headers.next()) {
+  const auto written = [&] { return out->size() - begin; };
+  for (; walk_->there && written() < kPieceBytes; walk_->there = headers.next()) {
     const std::string_view key = user_key_of(headers.key());
     const auto header = decode_header(headers.value());
     if (!header) {
@@ -66,22 +85,25 @@ void SnapshotWriter::write_keys(std::string* out) {
     if (header->expired(options_.now_ms)) continue;
     if (!value_) {
       ++keys_;
-      begin_key(view, *header, key, out);
+      begin_key(walk_->view, *header, key, out);
     }
-    while (value_ && out->size() - begin < kPieceBytes) {
-      if (value_->next({view, database.object, key, *header}, out)) continue;
+    while (written() < kPieceBytes) {
+      if (value_->next({walk_->view, database.object, key, *header}, out)) continue;
       expiries_lost_ += value_->expiries_lost();
       value_.reset();
+      break;
     }
-    if (value_ || out->size() - begin >= kPieceBytes) {
-      next_key_ = headers.key();
-      if (!value_) next_key_.push_back('\0');  // Whatever comes after it.
-      return;
-    }
+    if (value_) break;
   }
-  ++at_database_;
-  selected_ = false;
-  next_key_.clear();
+  if (!walk_->there) {
+    ++at_database_;
+    selected_ = false;
+    next_key_.clear();
+    walk_.reset();
+  } else if ((walk_->written += written()) >= kWalkBytes) {
+    next_key_ = headers.key();
+    walk_.reset();
+  }
 }
 
 void SnapshotWriter::begin_key(View& view, const Header& header, std::string_view key, std::string* out) {

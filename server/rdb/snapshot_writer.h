@@ -3,8 +3,8 @@
 //     SnapshotWriter writer(snapshot, databases, options);
 //     do { out.clear(); status = writer.next(&out); send(out); } while (status.ok() && !writer.done());
 //
-// Memory: about what one call gives, some kPieceBytes, and what the reading of that held; a string's or a
-// collection's size does not matter. Nothing is remembered from call to call but names and cursors.
+// Memory: about what one call gives, some kPieceBytes, and what the reading of some kWalkBytes held; a
+// string's or a collection's size does not matter.
 //
 // Threads: any worker, one at a time: it reads blocking. The snapshot is released where the owner says.
 #pragma once
@@ -24,6 +24,7 @@ namespace server::rdb {
 class SnapshotWriter {
  public:
   static constexpr size_t kPieceBytes = 256 << 10;
+  static constexpr size_t kWalkBytes = 8 << 20;
 
   struct Database {
     uint32_t number;
@@ -37,6 +38,7 @@ class SnapshotWriter {
   };
   SnapshotWriter(std::shared_ptr<const engine::Snapshot> snapshot, std::vector<Database> databases,
                  Options options);
+  ~SnapshotWriter();
 
   // Appends the next piece; the last one ends with the checksum.
   // Errors: kCorruption, kIoError: the data cannot be read. Then there is nothing more to come.
@@ -47,6 +49,7 @@ class SnapshotWriter {
   uint64_t expiries_lost() const { return expiries_lost_; }  // Of fields, for want of a newer version.
 
  private:
+  struct Walk;
   void write_head(std::string* out);
   void write_keys(std::string* out);
   void begin_key(View& view, const Header& header, std::string_view key, std::string* out);
@@ -58,7 +61,8 @@ class SnapshotWriter {
   uint64_t checksum_ = 0;
   size_t at_database_ = 0;
   bool selected_ = false;             // The database has been named.
-  std::string next_key_;              // Header key of the next one to look at; empty: the database's first.
+  std::unique_ptr<Walk> walk_;        // Null: the next one begins at
+  std::string next_key_;              // this header key; empty: the database's first.
   std::optional<ValueWriter> value_;  // Of that key, when it is half written.
   uint64_t keys_ = 0, expiries_lost_ = 0;
 };
