@@ -56,9 +56,10 @@ check: setup  ## check format, layers and the top level, and run clang-tidy
 	@$(call configure,build,)
 	@scripts/check
 
-bench: build  ## measure Varve beside redis-server: requests/s, p50, p99.9
+bench: build  ## measure Varve beside redis-server: requests/s, p50, p99.9; with replicas, too
 	@scripts/setup bench
 	@scripts/bench
+	@scripts/bench-replication
 
 bench-engine: build  ## measure the engine beside RocksDB and LevelDB (10 million records, three rounds: an hour)
 	@scripts/setup bench
