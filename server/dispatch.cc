@@ -84,6 +84,10 @@ bool may_run_on_worker(const Command& command) {
   return (command.flags & cmd::kReadonly) && !(command.categories & acl::kScripting);
 }
 
+// Its reads tell whether it may go on at all, by a setting, and settings are the reactor's. It leaves for a
+// worker by LongRead, once it has asked.
+bool asks_after_reading(const Command& command) { return command.name == "lcs"; }
+
 }  // namespace
 
 std::string Dispatcher::storage_error(const engine::Status& status) {
@@ -415,7 +419,8 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
     in_handler_ = false;
     const bool first = !client.waiting;
     // A walk over cold blocks would begin anew at each: a worker reads them as they come.
-    if (!first && may_run_on_worker(command) && client.waiting->runs >= Stats::kRunsExpected) {
+    if (!first && may_run_on_worker(command) && client.waiting->runs >= Stats::kRunsExpected &&
+        !asks_after_reading(command)) {
       must_wait(Waiting::For::kWorker);
       run_on_worker(client, request);
       return Ran::kWaits;

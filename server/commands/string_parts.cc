@@ -131,6 +131,7 @@ struct Match {
 };
 
 void lcs(CommandContext& c) {
+  c.view.prefetch_headers(c.database, c.args.subspan(1, 2));
   const auto a_header = c.view.header(c.database, c.args[1]);
   const auto b_header = c.view.header(c.database, c.args[2]);
   if ((a_header && a_header->type != Type::kString) || (b_header && b_header->type != Type::kString))
@@ -158,7 +159,8 @@ void lcs(CommandContext& c) {
   if (b_header) b = read_string(c.view, *b_header, &b_scratch);
   if (indexes && only_length)
     return c.reply.error("ERR If you want both the length and indexes, please just use IDX.");
-  // The table has a cell for each pair of prefixes; the first run, on the reactor, checks that it may.
+  // The table has a cell for each pair of prefixes. A worker runs this only after LongRead: whether it may
+  // has been asked (Dispatcher, asks_after_reading).
   constexpr uint64_t kStringMax = std::numeric_limits<uint32_t>::max() - 1;
   if (a.size() >= kStringMax || b.size() >= kStringMax) return c.reply.error("ERR String too long for LCS");
   const uint64_t cells = (a.size() + 1) * (b.size() + 1);

@@ -286,6 +286,29 @@ TEST_SUITE("server/dispatch") {
     CHECK(harness.server->stats().long_reads == 1);
   }
 
+  TEST_CASE("what a worker may not compute is refused, however cold the strings that tell it are") {
+    // In many blocks, for noise does not compress: once the run after the fourth cold one was a worker's,
+    // which asked for no limit and made a table of as many cells as it liked.
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      CAPTURE(seed);
+      Harness harness(seed, {}, UINT32_MAX / 4 * 3);
+      const auto peer = harness.connect();
+      engine::SimEntropy noise(seed);
+      const auto set = [&](const char* key, size_t bytes) {
+        std::string value(bytes, '\0');
+        for (char& c : value) c = static_cast<char>(noise.next());
+        CHECK(harness.call(*peer, {"SET", key, value}) == "OK");
+      };
+      set("a", 150'000);
+      set("b", 1000);
+      set("short", 4500);
+      CHECK(harness.call(*peer, {"COMPACT"}) == "OK");
+      CHECK(harness.call(*peer, {"LCS", "a", "b", "LEN"}) ==
+            "(error) ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
+      CHECK(harness.call(*peer, {"LCS", "short", "short", "LEN"}) == "4500");
+    }
+  }
+
   TEST_CASE("D3: one long pipeline is cut into turns, and what others send is executed between them") {
     Harness harness(8);
     const auto greedy = harness.connect();
