@@ -49,7 +49,8 @@ EngineImpl::EngineImpl(Env& env, const EngineOptions& options, const Schema& sch
   if (options_.memtable_bytes == 0)
     options_.memtable_bytes =
         std::min<uint64_t>(64 << 20, std::max<uint64_t>(1 << 20, options_.memory_bytes / 8));
-  dice_ = options.cold_chance != 0 ? env.entropy.next() : 0;
+  // Also where nothing is ever cold: a seed draws the same for all that comes after, either way.
+  dice_ = env.entropy.next();
 }
 
 EngineImpl::~EngineImpl() { INVARIANT(jobs_ == 0); }

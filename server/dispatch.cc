@@ -468,6 +468,7 @@ Dispatcher::Ran Dispatcher::run(Client& client, const Request& request, uint32_t
           return Ran::kDone;
       }
     }
+    if (!client.waiting) --seed_;  // The same dice: it would meet other cold blocks with others.
     return run(client, request, flags, Run::kInEarnest);
   }
   if ((command.flags & cmd::kReadonly) && calls_.empty())

@@ -42,6 +42,7 @@ bool cannot_wait(CommandContext& c) {
 void nested_call(CommandContext& outer, const Command& command, std::span<const std::string_view> args,
                  resp::ReplyWriter& reply) {
   const bool lasting = has_lasting_effect(command);
+  outer.random_seed = outer.random_seed * 6364136223846793005 + 1442695040888963407;  // For a rehearsal too.
   if (lasting && outer.rehearsal) return;
   if (lasting) {
     outer.lasting = true;
@@ -59,7 +60,7 @@ void nested_call(CommandContext& outer, const Command& command, std::span<const 
   inner.databases_changed = outer.databases_changed;
   inner.database = outer.databases_changed ? server.databases().object(outer.view, outer.database_number)
                                            : server.databases().object(outer.database_number);
-  inner.random_seed = outer.random_seed = outer.random_seed * 6364136223846793005 + 1442695040888963407;
+  inner.random_seed = outer.random_seed;
   inner.effects = outer.effects;
 
   const size_t call = outer.calls != nullptr ? outer.calls->begin(&command) : 0;
