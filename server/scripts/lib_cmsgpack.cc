@@ -169,7 +169,21 @@ class Unpacker {
     luaL_checkstack(lua_, 1,
                     "too many return values at once; "
                     "use unpack_one or unpack_limit instead.");
-    const auto tag = static_cast<unsigned char>(take(1)[0]);
+    const uint8_t tag = next_byte();
+    if (tag == 0xdc) return array(big_endian(2));
+    if (tag == 0xdd) return array(big_endian(4));
+    if (tag == 0xde) return map(big_endian(2));
+    if (tag == 0xdf) return map(big_endian(4));
+    if (tag >= 0x90 && tag < 0xa0) return array(tag & 0xf);
+    if (tag >= 0x80 && tag < 0x90) return map(tag & 0xf);
+    scalar(tag);
+  }
+
+ private:
+  // What holds nothing else. Apart, as are the two below it, because value(), array() and map() call each
+  // other as deeply as Lua has stack for, some 8000 times: what they keep on ours must be little in any
+  // build.
+  [[gnu::noinline]] void scalar(uint8_t tag) {
     switch (tag) {
       case 0xcc: return integer(static_cast<int64_t>(big_endian(1)));
       case 0xcd: return integer(static_cast<int64_t>(big_endian(2)));
@@ -189,28 +203,21 @@ class Unpacker {
       case 0xd9: return string(big_endian(1));
       case 0xda: return string(big_endian(2));
       case 0xdb: return string(big_endian(4));
-      case 0xdc: return array(big_endian(2));
-      case 0xdd: return array(big_endian(4));
-      case 0xde: return map(big_endian(2));
-      case 0xdf: return map(big_endian(4));
       default: break;
     }
     if (tag < 0x80) return integer(tag);
     if (tag >= 0xe0) return integer(static_cast<int8_t>(tag));
     if (tag >= 0xa0 && tag < 0xc0) return string(tag & 0x1f);
-    if (tag >= 0x90 && tag < 0xa0) return array(tag & 0xf);
-    if (tag < 0x90) return map(tag & 0xf);
     luaL_error(lua_, "Bad data format in input.");
   }
-
- private:
+  [[gnu::noinline]] uint8_t next_byte() { return static_cast<uint8_t>(take(1)[0]); }
   std::string_view take(uint64_t n) {
     if (n > bytes_.size()) luaL_error(lua_, "Missing bytes in input.");
     const std::string_view taken = bytes_.substr(0, static_cast<size_t>(n));
     bytes_.remove_prefix(static_cast<size_t>(n));
     return taken;
   }
-  uint64_t big_endian(size_t bytes) {
+  [[gnu::noinline]] uint64_t big_endian(size_t bytes) {
     uint64_t bits = 0;
     for (const char c : take(bytes)) bits = bits << 8 | static_cast<unsigned char>(c);
     return bits;
