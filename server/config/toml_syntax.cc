@@ -2,6 +2,13 @@
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
 #define TOML_ENABLE_FORMATTERS 0
+// It asserts what not every file bears out ("[ }"). That is an error of the file, not the end of the process.
+struct TomlUnexpected {};
+[[noreturn]] inline void toml_unexpected() { throw TomlUnexpected(); }
+#define TOML_ASSERT(expression)           \
+  do {                                    \
+    if (!(expression)) toml_unexpected(); \
+  } while (false)
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -64,10 +71,33 @@ engine::Status refusal(const Entry& entry, const std::string& why) {
   return {engine::Code::kInvalid, entry.place() + ": '" + entry.name + "' " + why};
 }
 
+// Nothing where toml++ does not know what it has before it.
+std::optional<toml::parse_result> parsed_by_library(std::string_view text, const std::string& source) {
+  try {
+    return toml::parse(text, source);
+  } catch (const TomlUnexpected&) {
+    return std::nullopt;
+  }
+}
+
+// The first line with which it does not.
+int line_of_the_unexpected(std::string_view text, const std::string& source) {
+  int line = 1;
+  for (size_t end = text.find('\n'); end != text.npos; end = text.find('\n', end + 1), ++line)
+    if (!parsed_by_library(text.substr(0, end + 1), source)) break;
+  return line;
+}
+
 }  // namespace
 
 engine::Result<std::vector<Entry>> parse_toml(std::string_view text, const std::string& source) {
-  const toml::parse_result parsed = toml::parse(text, source);
+  const std::optional<toml::parse_result> outcome = parsed_by_library(text, source);
+  if (!outcome) {
+    return engine::Status(engine::Code::kInvalid, source + ":" +
+                                                      std::to_string(line_of_the_unexpected(text, source)) +
+                                                      ": a value was expected here, and this is none");
+  }
+  const toml::parse_result& parsed = *outcome;
   if (!parsed) {
     return engine::Status(engine::Code::kInvalid, source + ":" +
                                                       std::to_string(parsed.error().source().begin.line) +

@@ -4,9 +4,10 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/sim_disk.h"
+#include "engine/sim.h"
 #include "server/command_line.h"
 #include "server/config.h"
+#include "tests/support/seeds.h"
 
 using server::CommandLine;
 using server::Config;
@@ -261,6 +262,63 @@ TEST_SUITE("server/config files") {
     REQUIRE(toml.config.directives().size() == 2);
     CHECK(toml.config.directives()[1].words == std::vector<std::string>{"KEYS", "k"});
     CHECK(Start().conf("loadmodule /x.so\n").find("Varve has no modules") != std::string::npos);
+  }
+
+  TEST_CASE("a TOML file that the library has not thought of is an error as any other") {
+    // It asserted that no bracket of another kind closes an array, and the process ended.
+    CHECK(Start().toml("port = 7000\nsave = [\n  }\n]\n") ==
+          "/w/varve.toml:3: a value was expected here, and this is none");
+    CHECK(Start().toml("bind = [\"a\", }") == "/w/varve.toml:1: a value was expected here, and this is none");
+  }
+
+  TEST_CASE("whatever a file holds, the start goes on or names the file, and what was written is read back") {
+    const std::string conf =
+        "# a comment\nPort 7000\nmaxmemory 100mb\nrequirepass \"a # b\\x41\"\nsave 900 1\n"
+        "client-output-buffer-limit replica 1mb 0 0 pubsub 2mb 1 2\nbind 127.0.0.1 -::1\nunixsocketperm 770\n"
+        "rename-command GET g\nuser a on >p ~* +@all\ninclude other*.conf\noom-score-adj-values 0 1 2\n"
+        "latency-tracking-info-percentiles 50 99.9\nnotify-keyspace-events KEA\ndir data/../db\n";
+    const std::string toml =
+        "port = 7000 # c\nmaxmemory = \"100mb\"\nprotected-mode = false\nrequirepass = 'a \"b\"'\n"
+        "bind = [\"127.0.0.1\", \"-::1\"]\nsave = [\n \"900 1\", # c\n]\noom-score-adj-values = [0, 1, 2]\n"
+        "latency-tracking-info-percentiles = [50, 99.9]\nunixsocketperm = 0o770\ninclude = \"other*.conf\"\n"
+        "dir = \"\"\"\n/var\"\"\"\n";
+    const std::string_view spice = "\"'\\#=[]{}.\n\t *-0x9\xff\0";
+    const auto [first, last] = support::seeds(1, 3);
+    for (uint64_t seed = first; seed <= last; ++seed) {
+      CAPTURE(seed);
+      engine::SimEntropy dice(seed);
+      for (int round = 0; round < 1000; ++round) {
+        CAPTURE(round);
+        const bool is_toml = dice.below(2) == 0;
+        std::string text = is_toml ? toml : conf;
+        for (uint64_t edits = dice.below(4); edits > 0 && !text.empty(); --edits) {
+          const size_t at = dice.below(text.size());
+          switch (dice.below(4)) {
+            case 0: text.resize(at); break;
+            case 1: text[at] = spice[dice.below(spice.size())]; break;
+            case 2: text.insert(at, text.substr(dice.below(text.size()), dice.below(40))); break;
+            default: text.erase(at, dice.below(20));
+          }
+        }
+        CAPTURE(text);
+        Start start;
+        const char* const name = is_toml ? "varve.toml" : "varve.conf";
+        start.file(std::string("/w/") + name, text);
+        const std::string stopped = start.run({name}, {"user", "rename-command"});
+        if (!stopped.empty()) {
+          CHECK(stopped.find("/w") != std::string::npos);  // Or what it includes.
+          continue;
+        }
+        if (!start.config.rewrite(start.disk).empty()) continue;  // It may have become what no file can hold.
+        const std::vector<const char*> words{name};
+        Config again("/w");
+        const auto line = parse_command_line(words);
+        const std::vector<std::string_view> understood{"user", "rename-command"};
+        CHECK(again.load(start.disk, line.value(), "", understood).message() == "");
+        CHECK(again.value("save") == start.value("save"));
+        CHECK(again.value("requirepass") == start.value("requirepass"));
+      }
+    }
   }
 
   TEST_CASE("options override stdin, and stdin the file") {
