@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "engine/sim.h"
+#include "tests/support/seeds.h"
 
 using namespace replication;
 
@@ -12,6 +13,18 @@ History history_of(std::vector<Epoch> epochs) {
   History history;
   for (const Epoch& epoch : epochs) history.begin(epoch.id, epoch.begin);
   return history;
+}
+
+// Decodes a payload that a hostile peer may have sealed himself, from memory of just its size. What it is
+// read as is written and read again as the same.
+template <class Message>
+bool is_taken_or_refused(std::string_view payload) {
+  const std::vector<char> alone(payload.begin(), payload.end());
+  Message message;
+  if (!decode(std::string_view(alone.data(), alone.size()), &message)) return true;
+  const std::string again = encode(message).substr(kMessageHeaderBytes);
+  Message same;
+  return decode(again, &same) && encode(same).substr(kMessageHeaderBytes) == again;
 }
 
 }  // namespace
@@ -87,6 +100,56 @@ TEST_SUITE("replication/protocol") {
       MessageReader reader;
       reader.add(damaged);
       CHECK(reader.next() != MessageReader::Outcome::kMessage);
+    }
+  }
+
+  TEST_CASE("whatever a payload holds, it is refused or read as a message, and within its bytes") {
+    // A checksum keeps out accidents, not a peer who means harm.
+    Hello hello;
+    hello.history = history_of({{"A", 0}, {"B", 500}});
+    hello.run_id = "run";
+    const std::vector<std::string> whole = {encode(hello),
+                                            encode(Refused{true, "why"}),
+                                            encode(Continue{1, hello.history, 300}),
+                                            encode(Diverged{1, 300}),
+                                            encode(CheckpointOffer{1, hello.history, 77, 5, 9, "state"}),
+                                            encode(Wanted{{1, 2, 300}}),
+                                            encode(FilePart{7, "data"}),
+                                            encode(engine::LogChunk{}),
+                                            encode(Heartbeat{5, 6}),
+                                            encode(Published{"channel", "text", true}),
+                                            encode(Ack{500, 400, true})};
+    const auto [first, last] = support::seeds(1, 3);
+    for (uint64_t seed = first; seed <= last; ++seed) {
+      CAPTURE(seed);
+      engine::SimEntropy dice(seed);
+      for (int round = 0; round < 4000; ++round) {
+        std::string payload = whole[dice.below(whole.size())].substr(kMessageHeaderBytes);
+        for (uint64_t edits = dice.below(4); edits > 0 && !payload.empty(); --edits) {
+          const size_t at = dice.below(payload.size());
+          switch (dice.below(5)) {
+            case 0: payload.resize(at); break;
+            case 1: payload[at] = static_cast<char>(dice.next()); break;
+            case 2:
+              payload.insert(at, std::string(1 + dice.below(9), '\xff'));
+              break;  // A length beyond all.
+            case 3: payload.insert(at, payload.substr(dice.below(payload.size()))); break;
+            default: payload[at] = static_cast<char>(payload[at] ^ (1 << dice.below(8)));
+          }
+        }
+        CAPTURE(round);
+        CHECK(is_taken_or_refused<Hello>(payload));
+        CHECK(is_taken_or_refused<Refused>(payload));
+        CHECK(is_taken_or_refused<Continue>(payload));
+        CHECK(is_taken_or_refused<Diverged>(payload));
+        CHECK(is_taken_or_refused<CheckpointOffer>(payload));
+        CHECK(is_taken_or_refused<Wanted>(payload));
+        CHECK(is_taken_or_refused<FilePart>(payload));
+        CHECK(is_taken_or_refused<engine::LogChunk>(payload));
+        CHECK(is_taken_or_refused<Heartbeat>(payload));
+        CHECK(is_taken_or_refused<Published>(payload));
+        CHECK(is_taken_or_refused<Ack>(payload));
+      }
     }
   }
 
