@@ -1,6 +1,7 @@
 #include "tests/support/server_process.h"
 
 #include <arpa/inet.h>
+#include <doctest/doctest.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -24,6 +25,12 @@ namespace {
 // Far longer than any start or stop takes; only a server that hangs gets here.
 constexpr auto kPatience = std::chrono::seconds(120);
 constexpr auto kPause = std::chrono::milliseconds(5);
+// A sanitizer speaks of leaks, and sets the exit status, when a program ends in order.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
 
 std::string server_binary() {
   const char* const other = std::getenv("VARVE_SERVER");
@@ -104,20 +111,36 @@ ServerProcess::ServerProcess(std::vector<std::string> options) : options_(std::m
   throw std::runtime_error("the server did not start; its log:\n" + log());
 }
 
-ServerProcess::~ServerProcess() { kill(); }
+ServerProcess::~ServerProcess() {
+  if (kSanitized && pid_ >= 0) end_in_order();
+  kill();
+  const std::string text = log();
+  for (const char* const sign : {"Sanitizer: ", "runtime error: ", "invariant broken: "}) {
+    if (text.find(sign) == std::string::npos) continue;
+    FAIL_CHECK("the server had an error of its own; its log:\n", text);
+    break;
+  }
+}
+
+void ServerProcess::end_in_order() {
+  ::kill(pid_, SIGTERM);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (running() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kPause);
+}
 
 bool ServerProcess::running() {
   if (pid_ < 0) return false;
   int status = 0;
   if (::waitpid(pid_, &status, WNOHANG) != pid_) return true;
   pid_ = -1;
+  if (WIFSIGNALED(status)) FAIL_CHECK("the server ended by signal ", WTERMSIG(status), "; its log:\n", log());
   return false;
 }
 
 std::string ServerProcess::log() const { return contents(directory_.path() + "/log"); }
 
 void ServerProcess::kill() {
-  if (pid_ < 0) return;
+  if (pid_ < 0 || !running()) return;
   ::kill(pid_, SIGKILL);
   int status = 0;
   ::waitpid(pid_, &status, 0);

@@ -2,6 +2,8 @@
 //
 // A ServerProcess is started by its constructor and is gone with its directory when it is destroyed, or when
 // the test program dies. In between it can be killed and started again on the same data and the same port.
+// The test fails when it ended by a signal of its own, or when its log tells of a broken invariant or of what
+// a sanitizer found.
 //
 // Which binary: what the build made; or, to see how Redis behaves under the same test,
 // VARVE_SERVER=redis-server.
@@ -60,6 +62,7 @@ class ServerProcess {
  private:
   bool try_start();
   void launch();
+  void end_in_order();
 
   TemporaryDirectory directory_;
   std::vector<std::string> options_;
