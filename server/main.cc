@@ -93,7 +93,8 @@ void say_ready(const Settings& settings, const Listeners& listeners) {
 // The loop, the signals, and the way out.
 class Process {
  public:
-  explicit Process(Config& config) : config_(config) {
+  // `pid_file`: where the pid is written once the doors are open; empty: nowhere.
+  Process(Config& config, std::string pid_file) : config_(config), pid_path_(std::move(pid_file)) {
     INVARIANT(uv_loop_init(&loop_) == 0);
     executor_ = std::make_unique<engine::UvExecutor>(&loop_, kWorkers);
   }
@@ -128,6 +129,10 @@ class Process {
       exit_code_ = fail(status);
       stop();
     } else {
+      if (!pid_path_.empty()) {
+        if (auto written = pid_file_.write(pid_path_); !written.ok())
+          log_warning("%s", written.message().c_str());
+      }
       say_who(settings, *engine_, server_->databases());
       say_ready(settings, server_->listeners());
       notify_supervisor(settings.supervised, "STATUS=Ready to accept connections\nREADY=1\n");
@@ -220,6 +225,8 @@ class Process {
   std::unique_ptr<engine::UvExecutor> executor_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<Server> server_;
+  const std::string pid_path_;
+  PidFile pid_file_;
   bool signalled_ = false;
   int exit_code_ = 0;
 };
@@ -251,14 +258,11 @@ int serve(const CommandLine& line) {
   if (background) {
     if (auto status = daemonize(); !status.ok()) return refuse(status);
   }
-  PidFile pid_file;
-  if (background || !settings.pidfile.empty()) {
-    const std::string path = settings.pidfile.empty() ? "/var/run/varve.pid" : settings.pidfile;
-    if (auto status = pid_file.write(path); !status.ok()) log_warning("%s", status.message().c_str());
-  }
+  std::string pid_file = settings.pidfile;
+  if (background && pid_file.empty()) pid_file = "/var/run/varve.pid";
   std::string rdb_file = line.rdb_file;
   if (!rdb_file.empty() && rdb_file[0] != '/') rdb_file = std::string(here) + "/" + rdb_file;
-  return Process(config).run(line.action, rdb_file);
+  return Process(config, std::move(pid_file)).run(line.action, rdb_file);
 }
 
 }  // namespace

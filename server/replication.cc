@@ -65,6 +65,7 @@ engine::Status Replication::start(bool clean) {
   if (const size_t blank = configured.find(' '); blank != std::string::npos) {
     primary_host_ = configured.substr(0, blank);
     primary_port_ = std::atoi(configured.c_str() + blank + 1);
+    log_set_role('S');
     replica_->start();
   } else if (history_.empty() || !clean) {
     // Writes that a crash took may be with a replica, so what is written from here on is another history.
@@ -120,6 +121,7 @@ void Replication::change_role(std::string host, int port) {
   const bool was_replica = is_replica();
   primary_host_ = std::move(host);
   primary_port_ = port;
+  log_set_role(is_replica() ? 'S' : 'M');
   (void)server_.config()
       .assign("replicaof", is_replica() ? primary_host_ + " " + std::to_string(primary_port_) : "")
       .ok();
