@@ -1,5 +1,7 @@
 #include "server/acl/rules.h"
 
+#include <utility>
+
 namespace server {
 
 std::string_view describe(AclError error) {
@@ -40,8 +42,7 @@ std::optional<std::vector<std::string>> merged_rules(std::span<const std::string
     } else if (selector) {
       selector->append(" ").append(word);
       if (!word.ends_with(')')) continue;
-      rules.push_back(*std::move(selector));
-      selector.reset();
+      rules.push_back(*std::exchange(selector, std::nullopt));
     } else {
       rules.emplace_back(word);
     }

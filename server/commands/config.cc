@@ -38,7 +38,6 @@ void config_rewrite(CommandContext& c) {
     log_warning("CONFIG REWRITE failed: %s", error.c_str());
     return c.reply.error(error);
   }
-  log_notice("CONFIG REWRITE executed with success.");
   c.reply.ok();
 }
 
