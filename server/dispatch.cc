@@ -294,15 +294,13 @@ engine::Engine::Admission Dispatcher::admit(uint32_t flags, size_t bytes) {
 void Dispatcher::reject(Client& client, const Command* command, std::string_view error) {
   if (client.waiting && client.waiting->blocked) server_.blocking().remove(client.id);
   std::string line("-");
-  if (client.transaction) [[unlikely]] {
-    if (command && Transaction::is_exec(*command)) {
-      server_.end_transaction(client);
-      const bool plain = error.starts_with("ERR ");
-      line += "EXECABORT Transaction discarded because of: ";
-      if (plain) error.remove_prefix(4);
-    } else {
-      client.transaction->abort();
-    }
+  if (command && Transaction::is_exec(*command)) {
+    server_.end_transaction(client);
+    const bool plain = error.starts_with("ERR ");
+    line += "EXECABORT Transaction discarded because of: ";
+    if (plain) error.remove_prefix(4);
+  } else if (client.transaction) [[unlikely]] {
+    client.transaction->abort();
   }
   line += error;
   const uint64_t mark = client.reply.mark();
