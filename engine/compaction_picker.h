@@ -6,10 +6,9 @@
 // below first. What overlaps nothing moves down without being read; what is wholly dead goes without being
 // read.
 //
-//     L0     run 5          [======]             depth 3 here: the tables of one column and what they overlap
-//     in
-//            run 4    [====][======]             the base are a merge; older ones that overlap must come
-//            along run 3    [====][======][====]       (V1 of engine/version.h), newer ones need not
+//     L0     run 5          [======]             depth 3 here: the tables of one column, and what they
+//            run 4    [====][======]             overlap in the base, are a merge; older ones that overlap
+//            run 3    [====][======][====]       must come along (V1 of version.h), newer ones need not
 //     base            [=  ===  ====  == ]
 //     last            [=================]
 //

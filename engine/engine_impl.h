@@ -153,7 +153,6 @@ class EngineImpl final : public Engine {
   Status damage_within(std::string_view begin, std::string_view end_inclusive) const;
   void end_manual(const Status& status);
   void remove_files(std::vector<std::string> paths);
-  void install_plan_without_merge(CompactionPlan plan);
   void install(Install install);
   void start_install();
   void installed(const Status& status, bool give_up);

@@ -4,8 +4,7 @@
 // first), signed ones zigzag, strings are length and bytes:
 //
 //     1 added            level, run, number, file_bytes, data_bytes, entries, tombstones, unsettled,
-//     checksum,
-//                        first_lsn, last_lsn, smallest, largest
+//                        checksum, first_lsn, last_lsn, smallest, largest
 //     2 removed          number
 //     3 flushed          lsn
 //     4 count            owner, signed delta

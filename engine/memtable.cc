@@ -13,7 +13,6 @@ namespace {
 
 // MemRecord::marks
 constexpr uint8_t kReplaced = 1;  // Another record stands for the key.
-constexpr uint8_t kListed = 2;    // In Impl::listed.
 
 // A value that has outgrown its record will grow again: so much of its size is kept free, up to a limit.
 constexpr size_t kSlackDivisor = 4;
@@ -62,19 +61,12 @@ struct Memtable::Impl {
     record->value_size = static_cast<uint32_t>(value.size());
     record->flags = flags;
     record->lsn = lsn;
-    if ((flags & kUnsettled) != 0) {
-      ++unsettled;
-      if ((record->marks & kListed) == 0) {
-        record->marks |= kListed;
-        listed.push_back(record);
-      }
-    }
+    unsettled += (flags & kUnsettled) != 0;
   }
 
   Arena arena;
   tree::Tree tree;
   std::vector<std::unique_ptr<Mark>> views;  // By epoch.
-  std::vector<MemRecord*> listed;            // All unsettled records, and some that no longer are.
   uint64_t records = 0;
   uint64_t unsettled = 0;
   Lsn first_lsn = 0;
@@ -250,14 +242,5 @@ uint64_t Memtable::records() const { return impl_->records; }
 uint64_t Memtable::unsettled() const { return impl_->unsettled; }
 Lsn Memtable::first_lsn() const { return impl_->first_lsn; }
 Lsn Memtable::last_lsn() const { return impl_->last_lsn; }
-
-const std::vector<MemRecord*>& Memtable::unsettled_records() const {
-  std::erase_if(impl_->listed, [](MemRecord* record) {
-    const bool stale = (record->flags & kUnsettled) == 0 || (record->marks & kReplaced) != 0;
-    if (stale) record->marks &= static_cast<uint8_t>(~kListed);
-    return stale;
-  });
-  return impl_->listed;
-}
 
 }  // namespace engine

@@ -87,13 +87,6 @@ class Memtable {
   // live.
   void freeze();
 
-  // Calls fn(MemRecord*) for each of the unsettled() records, oldest first, without a walk of the table. To
-  // settle one, put() it again without the flag (not from within `fn`).
-  template <typename F>
-  void for_each_unsettled(F&& fn) const {
-    for (MemRecord* record : unsettled_records()) fn(record);
-  }
-
   const tree::Node* root() const;  // For engine/sample.h. Null: empty.
 
   uint64_t bytes() const;      // Arena bytes in use, replaced records included.
@@ -107,8 +100,6 @@ class Memtable {
   class View;
   class LiveIterator;
   class ViewIterator;
-
-  const std::vector<MemRecord*>& unsettled_records() const;
 
   std::shared_ptr<Impl> impl_;
 };

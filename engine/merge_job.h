@@ -3,10 +3,9 @@
 // The inputs are merged newest first; of each key the newest record stays. On the way
 //   - debts of kUnsettled records are paid (engine/record.h) and gathered as count deltas;
 //   - a record that is dropped because a newer one shadows it, and that refers to an object which the newer
-//   one does not
-//     refer to, is reported as a kill;
+//     one does not refer to, is reported as a kill;
 //   - what a dead object owns is dropped, and dropped headers of a dead database are reported as kills in
-//   their turn;
+//     their turn;
 //   - tombstones, and kUnsettled flags, go where no deeper run can hold the key.
 //
 // Threads: run_slice() on a worker, one slice at a time; everything else on the reactor between slices.

@@ -29,8 +29,8 @@
 //     tags     the low byte of each key's hash, to find a key without comparing keys
 //     offsets  of the entries, from the block's start; the last one is the block's length
 //     prefix   what all keys of the block begin with
-//     entry    varint(suffix length << 2 | record flags), the key after the prefix, the value up to the next
-//     entry
+//     entry    varint(suffix length << 2 | record flags), the key after the prefix, the value; up to the
+//              next entry
 //
 // Index node: what separates children (data blocks under a partition, partitions under the root). The
 // separator after child i is the shortest prefix of the first key behind it that is greater than the last key
@@ -48,8 +48,8 @@
 //
 //     partition  an index node over up to 256 data blocks (about 4 KB, so that it could be paged)
 //     root       u32 and u32: lengths of the smallest and the largest key; those keys; an index node of
-//     partitions filter     split-block Bloom: blocks of eight u32 (engine/filter.h); empty when there is
-//     none
+//                partitions
+//     filter     split-block Bloom: blocks of eight u32 (engine/filter.h); empty when there is none
 //
 // Footer. The last 16 bytes stay where they are and as they are in every future version.
 //

@@ -4,9 +4,8 @@
 // holds more of them than it has threads: a sync or a cold read submitted now starts now.
 //
 //     submit() -> LaneQueue -> uv_queue_work -> worker: work() -> loop: done(), and the next one may start
-//     post()   -> a list that the loop empties right after it has polled; while the list is not empty the
-//     loop
-//                 does not sleep, and while it is empty nothing of ours runs
+//     post()   -> a list that the loop empties right after it has polled; while the list is not empty
+//                 the loop does not sleep, and while it is empty nothing of ours runs
 //
 // Threads: all functions on the thread of the loop.
 #pragma once

@@ -92,19 +92,6 @@ bool Version::overlaps(std::string_view begin, std::string_view end_inclusive, i
   return false;
 }
 
-bool Version::overlaps_older(std::string_view begin, std::string_view end, uint64_t before) const {
-  for (const Level& level : levels_) {
-    for (const Run& run : level.runs) {
-      for (size_t i = run.lower_bound(begin); i < run.tables().size(); ++i) {
-        const TableMeta& meta = run.tables()[i]->meta();
-        if (!end.empty() && meta.smallest >= end) break;
-        if (meta.number < before) return true;
-      }
-    }
-  }
-  return false;
-}
-
 uint64_t Version::bytes() const {
   uint64_t sum = 0;
   for (const Level& level : levels_) sum += level.bytes();

@@ -8,10 +8,9 @@
 // Runs of a level have numbers that rise with recency. An edit names a table's place by (level, run number),
 // so a run lives as long as a table is in it and its number comes back when it is filled again:
 //
-//     L0   run 3            [c d]                       a flush of [a b] [c d] [e z] now: [a b] into run 2,
-//     above
-//          run 2                      [e g]              what it overlaps in run 1; [c d] into a new run 4;
-//          run 1   [a      b]      [f  m]                 [e z] into run 3, above [e g]
+//     L0   run 3            [c d]                a flush of [a b] [c d] [e z] now: [a b] into run 2,
+//          run 2                      [e g]      above what it overlaps in run 1; [c d] into a new run 4;
+//          run 1   [a      b]      [f  m]        [e z] into run 3, above [e g]
 //     L6   run 1   [a   e] [f  k] [l    z]
 //
 // Invariants
@@ -108,9 +107,6 @@ class Version {
     return ruled_out;
   }
   bool overlaps(std::string_view begin, std::string_view end_inclusive, int from_level) const;
-  // Whether a table with a number below `before` overlaps [begin, end) (empty end: no end). Tables made after
-  // an object died, by merges that knew it dead, do not hold it: so DeadObjects learns what it may forget.
-  bool overlaps_older(std::string_view begin, std::string_view end, uint64_t before) const;
   uint64_t bytes() const;
   size_t tables() const;
   uint64_t unsettled() const;

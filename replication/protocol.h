@@ -14,8 +14,9 @@
 //     kHello      versions, history, LSN, address    ─▶
 //                                                    ◀─   kRefused     why not; the connection ends
 //                                                    ◀─   kContinue    version: records follow from that LSN
-//                                                    ◀─   kDiverged    version: go back to that LSN, and come
-//                                                    again ◀─   kCheckpoint  version: a store's state; first
+//                                                    ◀─   kDiverged    version: go back to that LSN and come
+//                                                                      again
+//                                                    ◀─   kCheckpoint  version: a store's state; first
 //     kWanted     numbers of the tables it needs     ─▶
 //                                                    ◀─   kFile        table by table, each in order; then
 //                                                    ◀─   kRecords     first LSN, end, records as in a frame

@@ -3,9 +3,9 @@
 //
 // The object store is the least that uses all the engine knows of objects:
 //
-//     'D' n              -> reference            which object database n is
-//     'H' db(8) name     -> 'v' text | 'o' reference     a plain value, or one whose elements lie under an
-//     object 'S' object(8) name -> text
+//     'D' n              -> reference                 which object database n is
+//     'H' db(8) name     -> 'v' text | 'o' reference  a plain value, or one with elements under an object
+//     'S' object(8) name -> text
 #pragma once
 
 #include <doctest/doctest.h>

@@ -213,7 +213,7 @@ TEST_SUITE("engine/version") {
     }
   }
 
-  TEST_CASE("overlaps() looks at the levels from the one named down, overlaps_older() at old tables") {
+  TEST_CASE("overlaps() looks at the levels from the one named down") {
     Tree tree;
     VersionEdit edit;
     edit.added = {placed(0, 1, 7, "a", "c"), placed(3, 1, 2, "m", "p"), placed(6, 1, 9, "x", "z")};
@@ -224,11 +224,6 @@ TEST_SUITE("engine/version") {
     CHECK(version.overlaps("a", "z", 4));
     CHECK(version.overlaps("l", "m", 3));
     CHECK_FALSE(version.overlaps("q", "w", 0));
-    CHECK(version.overlaps_older("n", "n1", 3));
-    CHECK_FALSE(version.overlaps_older("n", "n1", 2));
-    CHECK_FALSE(version.overlaps_older("p1", "x", 10));
-    CHECK(version.overlaps_older("p1", "", 10));
-    CHECK_FALSE(version.overlaps_older("d", "m", 10));
   }
 }
 
