@@ -10,7 +10,9 @@
 namespace server {
 
 struct Dispatcher::Piece {
-  std::shared_ptr<PiecewiseReply> of;
+  explicit Piece(std::shared_ptr<PiecewiseReply> whole) : of(std::move(whole)) {}
+
+  const std::shared_ptr<PiecewiseReply> of;
   resp::OutputBuffer output;
   resp::ReplyWriter reply{output, of->version};
   engine::Status status;

@@ -122,8 +122,8 @@ Effects::Reads Tracking::split_off_lasting(const engine::Batch& batch, Effects::
 }
 
 void Tracking::remember(const Client& client, const Effects::Reads& reads) {
-  for (const auto& [name, writes_before] : reads.keys) {
-    std::vector<uint64_t>& clients = keys_[name].clients;
+  for (const Effects::Reads::Key& key : reads.keys) {
+    std::vector<uint64_t>& clients = keys_[key.name].clients;
     const auto at = std::lower_bound(clients.begin(), clients.end(), client.id);
     if (at != clients.end() && *at == client.id) continue;
     clients.insert(at, client.id);
@@ -178,13 +178,14 @@ void Tracking::long_read_ends(Client& client, const Effects::Reads& reads, bool 
   Effects::Reads fresh;
   const std::set<std::string>& own_prefixes = prefixes(client);
   const bool broadcast = client.session.tracking.broadcast;
-  for (const auto& [key, writes_before] : reads.keys) {
-    if (!touched_meanwhile(key, reads)) {
-      fresh.keys.push_back({key, writes_before});
-    } else if (broadcast ? std::any_of(own_prefixes.begin(), own_prefixes.end(),
-                                       [&](const std::string& prefix) { return key.starts_with(prefix); })
-                         : remembers) {
-      tell(client, one_key(key), server_.engine().end());
+  for (const Effects::Reads::Key& key : reads.keys) {
+    if (!touched_meanwhile(key.name, reads)) {
+      fresh.keys.push_back(key);
+    } else if (broadcast
+                   ? std::any_of(own_prefixes.begin(), own_prefixes.end(),
+                                 [&](const std::string& prefix) { return key.name.starts_with(prefix); })
+                   : remembers) {
+      tell(client, one_key(key.name), server_.engine().end());
     }
   }
   for (const auto& read : reads.objects)  // The others may have moved to another key.
