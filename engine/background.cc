@@ -110,6 +110,15 @@ void EngineImpl::start_flush() {
   run_merge(std::move(merge));
 }
 
+// The sublevels that iterators have met so often that to merge them would have cost less.
+std::optional<CompactionPlan> EngineImpl::pick_for_readers() {
+  if (!toll_.worth_a_look()) return std::nullopt;
+  auto plan = pick_column(*version_, tuning(), busy_, toll_.where());
+  if (plan && !toll_.covers(plan->input_bytes())) return std::nullopt;
+  toll_.forget();
+  return plan;
+}
+
 void EngineImpl::start_compaction() {
   const auto usable = dead_.usable(log_->synced());
   std::optional<CompactionPlan> plan;
@@ -120,6 +129,7 @@ void EngineImpl::start_compaction() {
   }
   const bool manual = plan.has_value();
   if (!plan) plan = pick_compaction(*version_, tuning(), busy_, usable.get(), schema_);
+  if (!plan) plan = pick_for_readers();
   if (!plan) {
     compaction_trouble_.over();  // What failed is not wanted any more.
     return;

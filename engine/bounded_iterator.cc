@@ -16,23 +16,31 @@ constexpr uint64_t kWorthNoting = 32;
 class BoundedIterator final : public Iterator {
  public:
   BoundedIterator(std::unique_ptr<Iterator> merged, std::string_view begin, std::string_view end,
-                  std::vector<std::shared_ptr<const void>> keep_alive, Gaps* gaps, Reader::Passed passed)
+                  std::vector<std::shared_ptr<const void>> keep_alive, Gaps* gaps, Reader::Passed passed,
+                  ReadToll* toll, uint64_t sublevels)
       : keep_alive_(std::move(keep_alive)),
         merged_(std::move(merged)),
         begin_(begin),
         end_(end),
         gaps_(gaps),
-        on_passed_(std::move(passed)) {}
+        on_passed_(std::move(passed)),
+        toll_(toll),
+        sublevels_(sublevels) {}
+  ~BoundedIterator() override {
+    if (sublevels_ > 0) toll_->pay(begin_, sublevels_, seeks_, moves_);
+  }
 
   State seek_first() override { return seek(begin_); }
   State seek_last() override {
     if (!end_.empty()) return seek_before(end_);
     from_known_ = false;
+    ++seeks_;
     return pass<false>(merged_->seek_last());
   }
   State seek(std::string_view key) override {
     from_.assign(key < std::string_view(begin_) ? std::string_view(begin_) : key);
     from_known_ = true;
+    ++seeks_;
     const std::string* end = far_edge<true>(from_);
     return pass<true>(merged_->seek(end ? *end : from_));
   }
@@ -40,15 +48,18 @@ class BoundedIterator final : public Iterator {
     const bool beyond = !end_.empty() && key > std::string_view(end_);
     from_.assign(beyond ? std::string_view(end_) : key);
     from_known_ = true;
+    ++seeks_;
     const std::string* begin = far_edge<false>(from_);
     return pass<false>(merged_->seek_before(begin ? *begin : from_));
   }
   State next() override {
     from_known_ = false;
+    ++moves_;
     return pass<true>(merged_->next());
   }
   State prev() override {
     from_known_ = false;
+    ++moves_;
     return pass<false>(merged_->prev());
   }
   const Status& status() const override { return merged_->status(); }
@@ -122,6 +133,9 @@ class BoundedIterator final : public Iterator {
   std::string begin_, end_;
   Gaps* gaps_;
   Reader::Passed on_passed_;
+  ReadToll* toll_;
+  uint64_t sublevels_;
+  uint64_t seeks_ = 0, moves_ = 0;
   std::string from_;  // All between here and where `merged_` is, is hidden.
   bool from_known_ = false;
 };
@@ -131,9 +145,9 @@ class BoundedIterator final : public Iterator {
 std::unique_ptr<Iterator> bounded_iterator(std::unique_ptr<Iterator> merged, std::string_view begin,
                                            std::string_view end,
                                            std::vector<std::shared_ptr<const void>> keep_alive, Gaps* gaps,
-                                           Reader::Passed passed) {
+                                           Reader::Passed passed, ReadToll* toll, uint64_t sublevels) {
   return std::make_unique<BoundedIterator>(std::move(merged), begin, end, std::move(keep_alive), gaps,
-                                           std::move(passed));
+                                           std::move(passed), toll, sublevels);
 }
 
 }  // namespace engine

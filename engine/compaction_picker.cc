@@ -72,6 +72,7 @@ class Picker {
   std::optional<CompactionPlan> by_death(const DeadObjects::Set* dead, const Schema& schema);
   std::optional<CompactionPlan> by_density(const DeadObjects::Set* dead, const Schema& schema);
   std::optional<CompactionPlan> by_hand(const Hull& range);
+  std::optional<CompactionPlan> by_key(std::string_view key);
 
  private:
   bool is_busy(const Table& table) const { return busy_.count(table.meta().number) != 0; }
@@ -396,6 +397,21 @@ std::optional<CompactionPlan> Picker::by_hand(const Hull& range) {
   return std::nullopt;
 }
 
+std::optional<CompactionPlan> Picker::by_key(std::string_view key) {
+  const std::vector<Run>& l0 = version_.level(0).runs;
+  for (size_t i = 0; i < l0.size(); ++i) {
+    // The next table will do where none holds the key: a walk that begins there comes to it.
+    const size_t at = l0[i].lower_bound(key);
+    if (at == l0[i].tables().size()) continue;
+    auto made = plan_from(0, l0[i].tables()[at], i);
+    if (!made || made->upper.size() < 2) continue;
+    widen(&*made);
+    set_borders(&*made);
+    return made;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 uint64_t CompactionPlan::input_bytes() const { return bytes_of(upper) + bytes_of(lower); }
@@ -460,6 +476,11 @@ std::optional<CompactionPlan> pick_manual(const Version& version, const Compacti
     range.end = last;
   }
   return Picker(version, tuning, busy).by_hand(range);
+}
+
+std::optional<CompactionPlan> pick_column(const Version& version, const CompactionTuning& tuning,
+                                          const std::set<uint64_t>& busy, std::string_view key) {
+  return Picker(version, tuning, busy).by_key(key);
 }
 
 uint64_t compaction_debt(const Version& version, const CompactionTuning& tuning) {

@@ -70,6 +70,10 @@ std::optional<CompactionPlan> pick_compaction(const Version& version, const Comp
 std::optional<CompactionPlan> pick_manual(const Version& version, const CompactionTuning& tuning,
                                           const std::set<uint64_t>& busy, std::string_view begin,
                                           std::string_view end_inclusive);
+// The tables of L0 around `key` that lie one above the other, and what of the base they go to. Nothing: there
+// are no two such, or they are in the way of `busy`.
+std::optional<CompactionPlan> pick_column(const Version& version, const CompactionTuning& tuning,
+                                          const std::set<uint64_t>& busy, std::string_view key);
 // About how many bytes compactions would have to read and write before the tree is in shape: what writers are
 // slowed by. 0 when it is; rises smoothly from there.
 uint64_t compaction_debt(const Version& version, const CompactionTuning& tuning);

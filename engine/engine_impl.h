@@ -33,6 +33,7 @@
 #include "engine/memtable.h"
 #include "engine/merge_job.h"
 #include "engine/read_context.h"
+#include "engine/read_toll.h"
 #include "engine/record_index.h"
 #include "engine/version.h"
 
@@ -128,8 +129,8 @@ class EngineImpl final : public Engine {
   // ---- writing
   const std::shared_ptr<const LostWrites>& lost_writes();  // Null while the log is well.
   void apply_operations(BatchReader& operations, Batch* batch, Lsn lsn);
-  void write_record(std::string_view key, std::string_view value, uint8_t flags, Existence hint, Lsn lsn,
-                    Existence* before);
+  void write_record(std::string_view key, uint64_t hash, std::string_view value, uint8_t flags,
+                    Existence hint, Lsn lsn, Existence* before);
   Existence probe_tables(std::string_view key, uint64_t hash) const;
   void kill(Reference reference, Lsn lsn);
   void freeze();
@@ -146,6 +147,7 @@ class EngineImpl final : public Engine {
   void schedule();
   void start_flush();
   void start_compaction();
+  std::optional<CompactionPlan> pick_for_readers();
   void run_merge(std::shared_ptr<Merge> merge);
   void merge_finished(const std::shared_ptr<Merge>& merge);
   void merge_failed(const std::shared_ptr<Merge>& merge, const Status& status);
@@ -195,6 +197,7 @@ class EngineImpl final : public Engine {
   std::deque<Retiring> retiring_;  // In tables; the record index still points into them.
   VersionRef version_;
   Gaps gaps_;
+  ReadToll toll_;
   std::shared_ptr<const LostWrites> lost_writes_;  // Made by the first that asks.
   std::unordered_map<ObjectId, int64_t> counts_;
   std::vector<ObjectId> forgotten_counts_;  // For the next edit that finds them dead for good.

@@ -30,13 +30,13 @@ class CurrentReader final : public Reader {
     children.push_back(engine_.active_->table->iterator());
     for (auto frozen = engine_.frozen_.rbegin(); frozen != engine_.frozen_.rend(); ++frozen)
       children.push_back((*frozen)->table->iterator());
-    add_iterators(*engine_.version_, begin, end, source_, &children);
+    const size_t sublevels = add_iterators(*engine_.version_, begin, end, source_, &children);
     if (const auto& lost = engine_.lost_writes())
       newest_ = std::max(newest_, lost->newest(begin, end));
     else
       newest_ = engine_.log_->end();
     return bounded_iterator(merging_iterator(std::move(children)), begin, end, {engine_.version_},
-                            &engine_.gaps_, passed_);
+                            &engine_.gaps_, passed_, &engine_.toll_, sublevels > 1 ? sublevels : 0);
   }
   void on_passed(Passed passed) override { passed_ = std::move(passed); }
 

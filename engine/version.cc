@@ -286,8 +286,10 @@ std::unique_ptr<Iterator> run_iterator(const Run& run, BlockSource& source) {
   return std::make_unique<RunIterator>(run, source);
 }
 
-void add_iterators(const Version& version, std::string_view begin, std::string_view end, BlockSource& source,
-                   std::vector<std::unique_ptr<Iterator>>* out) {
+size_t add_iterators(const Version& version, std::string_view begin, std::string_view end,
+                     BlockSource& source, std::vector<std::unique_ptr<Iterator>>* out) {
+  const size_t before = out->size();
+  size_t in_l0 = 0;
   for (int n = 0; n < kLevels; ++n) {
     for (const Run& run : version.level(n).runs) {
       const std::vector<TableRef>& tables = run.tables();
@@ -299,7 +301,9 @@ void add_iterators(const Version& version, std::string_view begin, std::string_v
       // One table is the usual case for a short range, and cheaper than a run.
       out->push_back(reaches(first + 1) ? run_iterator(run, source) : table_iterator(tables[first], source));
     }
+    if (n == 0) in_l0 = out->size() - before;
   }
+  return in_l0;
 }
 
 }  // namespace engine

@@ -133,8 +133,8 @@ std::vector<uint64_t> place_flush(const Version& version, const std::vector<Tabl
 // Iterates one run, opening tables as it comes to them. `source` must outlive it.
 std::unique_ptr<Iterator> run_iterator(const Run& run, BlockSource& source);
 // Appends iterators for every run of the version that can hold keys in [begin, end) (empty end: no end),
-// newest first. Outside that range they may miss records.
-void add_iterators(const Version& version, std::string_view begin, std::string_view end, BlockSource& source,
-                   std::vector<std::unique_ptr<Iterator>>* out);
+// newest first. Outside that range they may miss records. Returns how many of them are of L0.
+size_t add_iterators(const Version& version, std::string_view begin, std::string_view end,
+                     BlockSource& source, std::vector<std::unique_ptr<Iterator>>* out);
 
 }  // namespace engine

@@ -481,6 +481,23 @@ TEST_SUITE("engine/compaction_picker") {
     CHECK_FALSE(pick_manual(*version, small(), {2}, "a", "z"));
   }
 
+  TEST_CASE("for walks from a key the tables of L0 above each other there go down, if there are two") {
+    const auto version =
+        version_of({placed(0, 3, 1, "k", "m"), placed(0, 2, 2, "a", "c"), placed(0, 2, 3, "l", "n"),
+                    placed(0, 1, 4, "l", "p"), placed(6, 1, 5, "j", "z")});
+    const auto column = [&](std::string_view key, const std::set<uint64_t>& busy = {}) {
+      const auto plan = pick_column(*version, {}, busy, key);
+      return plan ? numbers(plan->upper) : Numbers{};
+    };
+    CHECK_FALSE(pick(version));  // By its depth nothing would have to be done yet.
+    CHECK(column("l") == Numbers{1, 3, 4});
+    CHECK(column("n") == Numbers{1, 3, 4});  // The newer one lies within what is read anyway.
+    CHECK(column("d") == Numbers{1, 3, 4});  // A walk from there comes to them.
+    CHECK(column("o") == Numbers{});
+    CHECK(column("q") == Numbers{});
+    CHECK(column("l", {4}) == Numbers{});
+  }
+
   TEST_CASE("debt rises with each flush that L0 is too deep by") {
     std::vector<PlacedTable> tables = {placed(6, 1, 1, "a", "z", 50 * kMega)};
     uint64_t last = 0;

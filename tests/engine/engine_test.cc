@@ -115,6 +115,43 @@ TEST_SUITE("engine/engine") {
     CHECK(store.stop().ok());
   }
 
+  TEST_CASE("sublevels that are walked over again and again are merged, those that are not stay") {
+    for (const bool walked : {false, true}) {
+      CAPTURE(walked);
+      Store store(5, {.directory = "db", .memtable_bytes = 64 << 10});
+      REQUIRE(store.open().ok());
+      const auto key = [](uint64_t n) { return "H" + id_bytes(1) + id_bytes(n); };
+      for (int run = 0; run < 3; ++run) {
+        Batch batch;
+        for (uint64_t n = 0; n < 100; ++n) batch.put(key(n * 3 + static_cast<uint64_t>(run)), "v");
+        store.engine().apply(batch);
+        store.engine().flush([](Status s) { CHECK(s.ok()); });
+        store.settle();
+      }
+      const auto depth = [&] { return store.engine().stats().levels[0].runs; };
+      REQUIRE(depth() == 3);
+      // Some hundred thousand steps over three sublevels are worth more than a few kilobytes.
+      for (int walk = 0; walk < 2000; ++walk) {
+        ReadContext context;
+        const auto reader = store.engine().reader(context);
+        auto it = reader->iterator(key(0), key(walked ? 300 : 1));
+        auto state = it->seek_first();
+        if (state == Iterator::State::kCold) {
+          it.reset();
+          store.engine().fetch(context, [] {});
+          store.world().executor.run_all();
+          continue;
+        }
+        uint64_t records = 0;
+        for (; walked && state == Iterator::State::kAt; state = it->next()) ++records;
+        if (walked && state == Iterator::State::kEnd) REQUIRE(records == 300);
+      }
+      store.settle();
+      CHECK(depth() == (walked ? 0 : 3));
+      REQUIRE(store.stop().ok());
+    }
+  }
+
   TEST_CASE("approximate_bytes() counts what is in no table yet, and only the range") {
     Store store(7, EngineOptions{}, std::make_unique<SimDisk>());
     REQUIRE(store.open().ok());
