@@ -1,5 +1,6 @@
 // Writing: admission, batches into log and memtable, and the limits of memory and disk.
 #include <algorithm>
+#include <array>
 
 #include "engine/engine_impl.h"
 
@@ -55,8 +56,20 @@ Lsn EngineImpl::apply(Batch& batch) {
 }
 
 void EngineImpl::apply_operations(BatchReader& operations, Batch* batch, Lsn lsn) {
-  while (operations.next()) {
+  // Each key's place in the record index is a cache miss: those of the first few are waited for together.
+  constexpr size_t kAhead = 8;
+  std::array<uint64_t, kAhead> hashes;
+  size_t ahead = 0, number = 0;
+  if (batch == nullptr || batch->operations() > 1) {
+    for (BatchReader reader = operations; ahead < kAhead && reader.next(); ++ahead) {
+      if (reader.op() == Batch::Op::kMoved) break;
+      hashes[ahead] = hash_key(reader.key(), hash_seed_);
+      index_->prefetch(hashes[ahead]);
+    }
+  }
+  for (; operations.next(); ++number) {
     Existence before = operations.before();
+    const uint64_t hash = number < ahead ? hashes[number] : hash_key(operations.key(), hash_seed_);
     switch (operations.op()) {
       case Batch::Op::kMoved:
         dead_.moved(operations.id(), operations.generation(), lsn);
@@ -64,10 +77,10 @@ void EngineImpl::apply_operations(BatchReader& operations, Batch* batch, Lsn lsn
         next_object_ = std::max(next_object_, operations.id() + 1);
         continue;
       case Batch::Op::kPut:
-        write_record(operations.key(), operations.value(), kPut, operations.before(), lsn, &before);
+        write_record(operations.key(), hash, operations.value(), kPut, operations.before(), lsn, &before);
         break;
       case Batch::Op::kErase:
-        write_record(operations.key(), "", kTombstone, operations.before(), lsn, &before);
+        write_record(operations.key(), hash, "", kTombstone, operations.before(), lsn, &before);
         break;
     }
     if (batch != nullptr && before != operations.before()) {
@@ -84,11 +97,10 @@ Existence EngineImpl::probe_tables(std::string_view key, uint64_t hash) const {
   return maybe ? Existence::kUnknown : Existence::kAbsent;
 }
 
-void EngineImpl::write_record(std::string_view key, std::string_view value, uint8_t flags, Existence hint,
-                              Lsn lsn, Existence* before) {
+void EngineImpl::write_record(std::string_view key, uint64_t hash, std::string_view value, uint8_t flags,
+                              Existence hint, Lsn lsn, Existence* before) {
   user_bytes_ += key.size() + value.size();
   if ((flags & kTombstone) == 0) gaps_.put(key);
-  const uint64_t hash = hash_key(key, hash_seed_);
   MemRecord* old = index_->find(hash, key);
   const Reference reference = (flags & kTombstone) ? Reference{} : schema_.reference(key, value);
   next_object_ = std::max(next_object_, reference.id + 1);

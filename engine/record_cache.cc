@@ -32,15 +32,18 @@ void GhostSet::resize(uint64_t entries) {
   const uint64_t sets = std::bit_ceil(std::max(entries, kGhostsMin)) / kSetSize;
   if (sets == sets_.size()) return;
   sets_ = std::vector<Set>(sets);
+  any_ = false;
 }
 
 void GhostSet::add(uint64_t hash) {
+  any_ = true;
   Set& set = set_of(hash);
   std::copy_backward(set.mark, set.mark + kSetSize - 1, set.mark + kSetSize);
   set.mark[0] = ghost_mark(hash);
 }
 
 bool GhostSet::take(uint64_t hash) {
+  if (!any_) return false;
   Set& set = set_of(hash);
   uint32_t* found = std::find(set.mark, set.mark + kSetSize, ghost_mark(hash));
   if (found == set.mark + kSetSize) return false;

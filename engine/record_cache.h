@@ -40,6 +40,7 @@ class GhostSet {
   Set& set_of(uint64_t hash) { return sets_[hash & (sets_.size() - 1)]; }
 
   std::vector<Set> sets_;
+  bool any_ = false;  // Until the cache is full there are none, and looking for one costs a cache miss.
 };
 
 class RecordCache {
