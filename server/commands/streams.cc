@@ -6,6 +6,7 @@
 #include "server/bindings.h"
 #include "server/commands/stream_support.h"
 #include "server/errors.h"
+#include "server/removal.h"
 #include "server/units.h"
 
 namespace server {
@@ -155,6 +156,20 @@ void xadd(CommandContext& c) {
 
 // ---- removing
 
+void trim_stepwise(CommandContext& c, ObjectId object, StreamTrim trim, const StreamLimits& limits) {
+  trim.limit = kRemovedPerStep;
+  remove_in_steps(
+      c, object, notify::kStream, "xtrim",
+      [trim, limits, database = c.database, key = std::string(c.args[1])](View& view, const Header& header) {
+        Stream stream(view, database, key, header, limits);
+        RemovalStep step;
+        step.removed = stream.trim(trim);
+        step.more = step.removed == trim.limit;
+        if (step.removed > 0) stream.save();
+        return step;
+      });
+}
+
 void xtrim(CommandContext& c) {
   const StreamLimits limits = stream_limits(c);
   AddOptions options;
@@ -162,6 +177,8 @@ void xtrim(CommandContext& c) {
   std::optional<Stream> stream;
   if (!find_stream(c, c.args[1], &stream, limits)) return;
   if (!stream) return c.reply.integer(0);
+  if (!c.nested && !options.trim.whole_blocks && stream->trim_is_long(options.trim, kRemovedAtOnceMax))
+    return trim_stepwise(c, stream->object(), options.trim, limits);
   const uint64_t gone = stream->trim(options.trim);
   if (gone > 0) {
     stream->save();

@@ -1,10 +1,12 @@
 // server/commands/zset_ranges.cc: ranges of sorted sets, by rank, score and member: read, counted, stored,
 // removed.
+#include <memory>
 #include <string>
 
 #include "server/bindings.h"
 #include "server/commands/zset_support.h"
 #include "server/errors.h"
+#include "server/removal.h"
 #include "server/units.h"
 
 namespace server {
@@ -86,12 +88,12 @@ bool parse_query(CommandContext& c, size_t first, bool stores, Query* query) {
   return true;
 }
 
-// Calls use(member, score) for what the query asks for, in its order.
+// Calls use(cursor) for what the query asks for, in its order.
 template <typename Use>
 void each_by_rank(Zset& zset, const RankRange& ranks, bool backward, Use use) {
   auto cursor = zset.at(backward ? zset.size() - 1 - ranks.first : ranks.first);
   for (uint64_t rank = ranks.first;; ++rank, cursor.step(backward)) {
-    use(cursor.member(), cursor.score());
+    use(cursor);
     if (rank == ranks.last) return;
   }
 }
@@ -115,7 +117,7 @@ void each_between(Zset& zset, const ZsetRange& range, const Query& query, Use us
   for (; cursor.valid(); cursor.step(backward)) {
     if (backward ? cursor.lies_before(range.first) : !cursor.lies_before(range.end)) return;
     if (skip-- > 0) continue;
-    use(cursor.member(), cursor.score());
+    use(cursor);
     if (--left == 0) return;
   }
 }
@@ -131,8 +133,11 @@ void read_range(CommandContext& c, Query query) {
   if (!header) return c.reply.array(0);
   Zset zset(c.view, header);
   const bool backward = query.direction == Direction::kBackward;
-  const auto use = [&](std::string_view member, double score) {
-    reply_scored(c, member, score, query.with_scores);
+  const auto use = [&](const Zset::Cursor& at) {
+    if (query.with_scores)
+      reply_scored(c, at.member(), at.score(), true);
+    else
+      c.reply.bulk(at.member());
   };
   if (query.by == By::kRank) {
     const auto ranks = clip_ranks(query.start, query.stop, zset.size());
@@ -142,8 +147,8 @@ void read_range(CommandContext& c, Query query) {
   }
   const auto open = c.reply.open_array();
   size_t count = 0;
-  each_between(zset, range_of(zset, query), query, [&](std::string_view member, double score) {
-    use(member, score);
+  each_between(zset, range_of(zset, query), query, [&](const Zset::Cursor& at) {
+    use(at);
     ++count;
   });
   const bool flat = query.with_scores && c.reply.version() == resp::Version::kResp2;
@@ -169,7 +174,7 @@ void zrangestore(CommandContext& c) {
   if (!header) c.event(notify::kKeyMiss, "keymiss", c.args[2]);  // It writes, but this it reads.
   if (header) {
     Zset zset(c.view, header);
-    const auto use = [&](std::string_view member, double score) { found.add(member, score); };
+    const auto use = [&](const Zset::Cursor& at) { found.add(at.member(), at.score()); };
     if (query.by == By::kRank) {
       if (const auto ranks = clip_ranks(query.start, query.stop, zset.size()))
         each_by_rank(zset, *ranks, query.direction == Direction::kBackward, use);
@@ -207,6 +212,30 @@ void zlexcount(CommandContext& c) {
 
 // ---- removing
 
+void remove_stepwise(CommandContext& c, ObjectId object, const char* event, ZsetRange range) {
+  // What a step has erased the next one need not pass over.
+  struct Progress {
+    ZsetRange rest;
+    std::string reached;
+  };
+  const auto progress = std::make_shared<Progress>(Progress{std::move(range), {}});
+  const auto remove_some = [progress, limits = zset_limits(c), database = c.database,
+                            key = std::string(c.args[1])](View& view, const Header& header) {
+    progress->reached.clear();
+    Zset zset(view, header, limits);
+    RemovalStep step;
+    step.removed =
+        zset.erase_between(progress->rest.first, progress->rest.end, kRemovedPerStep, &progress->reached);
+    step.more = !progress->reached.empty();
+    step.emptied = step.removed > 0 && zset.size() == 0;
+    if (step.removed > 0) zset.save(database, key);
+    return step;
+  };
+  remove_in_steps(c, object, notify::kZset, event, remove_some, [progress] {
+    if (!progress->reached.empty()) progress->rest.first = progress->reached;
+  });
+}
+
 template <typename RangeOf>
 void remove_range(CommandContext& c, const char* event, RangeOf range_in) {
   std::optional<Header> header;
@@ -214,8 +243,18 @@ void remove_range(CommandContext& c, const char* event, RangeOf range_in) {
   if (!header) return c.reply.integer(0);
   Zset zset(c.view, header, zset_limits(c));
   const std::optional<ZsetRange> range = range_in(zset);
-  const uint64_t removed =
-      range && range->first < range->end ? zset.erase_between(range->first, range->end) : 0;
+  if (!range || range->first >= range->end) return c.reply.integer(0);
+  uint64_t removed = 0;
+  if (zset.size() > kRemovedAtOnceMax) {
+    const uint64_t count = zset.rank(range->end) - zset.rank(range->first);
+    if (count == zset.size()) {
+      zset.erase_all();
+      removed = count;
+    } else if (count > kRemovedAtOnceMax && !c.nested) {
+      return remove_stepwise(c, header->object.id, event, *range);
+    }
+  }
+  if (removed == 0) removed = zset.erase_between(range->first, range->end);
   if (removed > 0) {
     zset.save(c.database, c.args[1]);
     tell_removed(c, c.args[1], event, zset);

@@ -268,10 +268,23 @@ uint64_t Stream::trim(const StreamTrim& trim) {
   return trim.whole_blocks ? trim_blocks(trim) : trim_exactly(trim);
 }
 
+bool Stream::trim_is_long(const StreamTrim& trim, uint64_t entries) {
+  const uint64_t length = facts_.length;
+  if (length <= entries || trim.limit > 0) return false;
+  if (trim.by == StreamTrim::By::kLength)
+    return length > trim.length && std::min(trim.length, length - trim.length) > entries;
+  if (trim.by != StreamTrim::By::kId || trim.id <= facts_.first) return false;
+  Walk walk(*this, facts_.first, trim.id, true);
+  for (uint64_t left = entries; left > 0; --left)
+    if (!walk.next() || walk.id() >= trim.id) return false;
+  return true;
+}
+
 uint64_t Stream::trim_exactly(const StreamTrim& trim) {
   const bool by_length = trim.by == StreamTrim::By::kLength;
   const uint64_t length = facts_.length;
-  if (by_length && length - trim.length > std::max<uint64_t>(trim.length, limits_.erased_at_once)) {
+  if (by_length && trim.limit == 0 &&
+      length - trim.length > std::max<uint64_t>(trim.length, limits_.erased_at_once)) {
     // What stays is fewer than what goes.
     if (trim.length == 0) return cut_all({});
     StreamId first = added_ ? added_->id : kNoStreamId;
@@ -290,7 +303,8 @@ uint64_t Stream::trim_exactly(const StreamTrim& trim) {
   for (; front.next(); ++gone) {
     const StreamId id = front.id();
     const uint64_t block = block_of(front.entry());
-    if (by_length ? length - gone <= trim.length : id >= trim.id) {
+    const bool stays = by_length ? length - gone <= trim.length : id >= trim.id;
+    if (stays || (trim.limit > 0 && gone == trim.limit)) {
       const bool partly = block == first_block_ && first_block_entries_ > of_first_block;
       return cut(known, gone, id, block, partly ? first_block_entries_ - of_first_block : 0);
     }

@@ -52,8 +52,8 @@ struct StreamTrim {
   By by = By::kNothing;
   uint64_t length = 0;        // So many stay,
   StreamId id;                // or those from here on.
-  bool whole_blocks = false;  // Of the others only blocks that can go as a whole,
-  uint64_t limit = 0;         // and not more entries than this (0: any number).
+  bool whole_blocks = false;  // Of the others only blocks that can go as a whole.
+  uint64_t limit = 0;         // Not more entries than this (0: any number).
 };
 
 // What an entry holds: fields and values by turns.
@@ -101,7 +101,9 @@ class Stream {
   // Requires: id > facts().last, none added yet. `fields` must live until save().
   void add(StreamId id, std::span<const std::string_view> fields);
   uint64_t trim(const StreamTrim& trim);  // How many went.
-  bool erase(StreamId id);                // False: it is not there.
+  // Whether trim() would look at more entries than this.
+  bool trim_is_long(const StreamTrim& trim, uint64_t entries);
+  bool erase(StreamId id);  // False: it is not there.
   void set_ids(StreamId last, std::optional<uint64_t> added, std::optional<StreamId> max_deleted);
   Facts& group_facts() { return facts_; }         // Only groups, next_group and dead_groups may be changed.
   ObjectId make_large();                          // The object that holds its elements, once saved.

@@ -11,6 +11,7 @@ namespace server {
 
 namespace {
 
+constexpr size_t kOrderBytes = 8;   // Of a score in a key.
 constexpr double kWholeMax = 1e15;  // Whole numbers below are written as varints.
 
 [[noreturn]] void damaged(const char* what) {
@@ -309,7 +310,14 @@ void Zset::erase(std::string_view member, double old) {
   ++erased_;
 }
 
-uint64_t Zset::erase_between(std::string_view first, std::string_view end) {
+void Zset::erase_all() {
+  if (large()) return open_index({});  // The header goes, and with it everything.
+  entries().clear();
+  inline_size_ = inline_bytes_ = 0;
+}
+
+uint64_t Zset::erase_between(std::string_view first, std::string_view end, uint64_t at_most,
+                             std::string* reached) {
   if (!large()) {
     auto& all = entries();
     const auto from = std::lower_bound(all.begin(), all.end(), first, lies_before);
@@ -330,15 +338,21 @@ uint64_t Zset::erase_between(std::string_view first, std::string_view end) {
     const std::string from = std::max(score_key(first), lowest), to = std::min(score_key(end), highest);
     if (from >= to) return 0;
     auto all = view_.range(lowest, highest);
-    for (bool there = all.seek(from); there && all.key() < to; there = all.next())
+    bool there = all.seek(from);
+    for (; there && all.key() < to && borders.size() < at_most; there = all.next())
       borders.emplace_back(all.key().substr(prefix));
     if (borders.empty()) return 0;
+    const bool more = there && all.key() < to;
+    if (more) {
+      *reached = borders.back() + '\0';
+      end = *reached;
+    }
     at_front = from == lowest || (all.seek_first() && all.key().substr(prefix) == borders.front());
-    at_back = to == highest || (all.seek_last() && all.key().substr(prefix) == borders.back());
+    at_back = !more && (to == highest || (all.seek_last() && all.key().substr(prefix) == borders.back()));
   }
   const uint64_t count = borders.size();
-  if (count == size()) {  // The header goes, and with it everything.
-    open_index({});
+  if (count == size()) {
+    erase_all();
     return count;
   }
   for (const std::string& border : borders) index_->remove(border);
@@ -448,6 +462,13 @@ Zset::Cursor Zset::at(uint64_t rank) {
   return cursor;
 }
 
+void Zset::walk_all(Cursor* cursor) {
+  index_->flush();
+  const std::string all = score_key({});
+  cursor->prefix_bytes_ = all.size();
+  cursor->range_.emplace(view_.range(all + low_, high_.empty() ? prefix_end(all) : all + high_));
+}
+
 Zset::Cursor Zset::first_from(std::string_view border) {
   Cursor cursor(*this);
   if (!large()) {
@@ -455,9 +476,7 @@ Zset::Cursor Zset::first_from(std::string_view border) {
     cursor.valid_ = cursor.position_ < size();
     return cursor;
   }
-  index_->flush();
-  cursor.range_.emplace(
-      view_.range(score_key(low_), high_.empty() ? prefix_end(score_key({})) : score_key(high_)));
+  walk_all(&cursor);
   cursor.valid_ =
       border > std::string_view(low_) ? cursor.range_->seek(score_key(border)) : cursor.range_->seek_first();
   return cursor;
@@ -471,29 +490,28 @@ Zset::Cursor Zset::last_before(std::string_view border) {
     if (cursor.valid_) cursor.position_ = before - 1;
     return cursor;
   }
-  index_->flush();
-  cursor.range_.emplace(
-      view_.range(score_key(low_), high_.empty() ? prefix_end(score_key({})) : score_key(high_)));
+  walk_all(&cursor);
   cursor.valid_ =
       border < kLastBorder ? cursor.range_->seek_before(score_key(border)) : cursor.range_->seek_last();
   return cursor;
 }
 
+std::string_view Zset::Cursor::large_key() const {
+  const std::string_view key = range_->key();
+  if (key.size() < prefix_bytes_ + kOrderBytes) damaged("an element is malformed");
+  return key;
+}
 double Zset::Cursor::score() const {
   if (!range_) return zset_->entries_[position_].score;
-  const std::string_view key = element_of(range_->key());
-  if (key.size() < 9) damaged("an element is malformed");
-  return score_of(key.substr(1, 8), range_->value());
+  return score_of(large_key().substr(prefix_bytes_, kOrderBytes), range_->value());
 }
 std::string_view Zset::Cursor::member() const {
   if (!range_) return zset_->entries_[position_].member;
-  const std::string_view key = element_of(range_->key());
-  if (key.size() < 9) damaged("an element is malformed");
-  return key.substr(9);
+  return large_key().substr(prefix_bytes_ + kOrderBytes);
 }
 bool Zset::Cursor::lies_before(std::string_view border) const {
   if (!range_) return server::lies_before(zset_->entries_[position_], border);
-  return element_of(range_->key()).substr(1) < border;
+  return range_->key().substr(prefix_bytes_) < border;
 }
 void Zset::Cursor::next() {
   if (range_)

@@ -75,8 +75,11 @@ class Zset {
   // `old`: what score(member) gave. Members must live as long as the Zset.
   void put(std::string_view member, double score, std::optional<double> old);
   void erase(std::string_view member, double old);
-  // Erases everything between two borders and returns how much that was. Requires: save() is next.
-  uint64_t erase_between(std::string_view first, std::string_view end);
+  // Erases everything between two borders and returns how much that was; of a large set at most so many, from
+  // the front (*reached is then where the rest begins). Requires: save() is next.
+  uint64_t erase_between(std::string_view first, std::string_view end, uint64_t at_most = UINT64_MAX,
+                         std::string* reached = nullptr);
+  void erase_all();  // The same of everything, at once.
   // Writes the header, or erases it when nothing is left. Requires: nothing else has written it in this run.
   void save(ObjectId database, std::string_view key);
 
@@ -114,6 +117,7 @@ class Zset {
   RankIndex::Plan plan() const;
   void open_index(const RankIndex::Root& root);
   void make_large();
+  void walk_all(Cursor* cursor);
   void raise_low(std::string_view border);
   void find_low();
   void write_element(std::string_view member, double score);
@@ -155,9 +159,11 @@ class Zset::Cursor {
   friend class Zset;
   explicit Cursor(Zset& zset) : zset_(&zset) {}
   Zset* zset_;
+  std::string_view large_key() const;
   bool valid_ = false;
   size_t position_ = 0;               // Inline
   std::optional<View::Range> range_;  // Large
+  size_t prefix_bytes_ = 0;           // Of its keys, in front of the order.
 };
 
 }  // namespace server
