@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/keyspace.h"
 #include "server/scripts/scripting.h"
 #include "server/server.h"
 
@@ -15,6 +16,18 @@ void hurry(engine::ReadContext& reads) {
   const uint32_t rounds = reads.fetches() - Dispatcher::kRoundsBeforeReadAhead;
   reads.read_ahead(std::min(Dispatcher::kReadAheadBlocksMax, uint32_t{8} << std::min(rounds, 16u)));
   if (reads.fetches() >= Dispatcher::kRoundsBeforeBlocking) reads.may_block();
+}
+
+// The last moment, not after `now_ms`, at which all that the body met expired was there.
+int64_t when_all_lived(const View& view, engine::Reader& reader, int64_t now_ms) {
+  std::string key;
+  for (const View::Expired& expired : view.expired()) {
+    header_key(expired.database, expired.user_key, &key);
+    const engine::Lookup found = reader.get(key);
+    if (found.state != engine::Lookup::State::kFound) continue;
+    if (const auto header = decode_header(found.value)) now_ms = std::min(now_ms, header->expiry_ms - 1);
+  }
+  return now_ms;
 }
 
 }  // namespace
@@ -69,6 +82,10 @@ void Replay::attempt(const std::shared_ptr<Run>& run) {
   try {
     Scene scene{view, run->reads, run->effects};
     run->body(scene);
+    if (const int64_t alive_ms = when_all_lived(view, *reader, run->now_ms); alive_ms < run->now_ms) {
+      run->now_ms = alive_ms;
+      return attempt(run);
+    }
   } catch (const ColdRead&) {
     run->fetching = true;
     return engine.fetch(run->reads, engine::Task([run] {

@@ -35,8 +35,9 @@ class Replay {
   Replay(Server& server, std::function<bool()> may_write);
   ~Replay();
 
-  // `now_ms`: the clock of the body. `done` is called once, perhaps within this call, but not after cancel().
-  // Requires: !busy().
+  // `now_ms`: the clock of the body. What another server wrote to was alive there, however late it comes
+  // here: if the body meets expired keys, it begins anew with the clock at the last moment when all were
+  // there. `done` is called once, perhaps within this call, but not after cancel(). Requires: !busy().
   void run(int64_t now_ms, Body body, Done done);
   bool busy() const { return run_ != nullptr; }
   void retry();   // There may be room now.
