@@ -73,7 +73,8 @@ void PrimarySession::on_hello(std::string_view payload) {
     return refuse(false, "the replica is ahead, at LSN " + std::to_string(hello_.lsn) +
                              ", of the one that it asks, at " + std::to_string(engine_.end()));
   }
-  if (common && *common == hello_.lsn) reader_ = engine_.read_log(hello_.lsn);
+  if (common && *common == hello_.lsn && hello_.lsn >= options_.readable_from)
+    reader_ = engine_.read_log(hello_.lsn);
   if (reader_) {
     state_ = State::kStreaming;
     ack_ = {hello_.lsn, 0, true};
@@ -93,6 +94,17 @@ void PrimarySession::on_hello(std::string_view payload) {
 void PrimarySession::offer(std::optional<Lsn> common) {
   state_ = State::kOffering;
   full_copy_ = true;
+  if (options_.readable_from == 0) return make_checkpoint(common);
+  // The copy's log begins where its tables end, which is to be behind what cannot be read.
+  engine_.flush([self = self_, common](const Status& status) {
+    PrimarySession* session = *self;
+    if (session == nullptr || !session->closed_.ok()) return;
+    if (!status.ok()) return session->refuse(false, "no checkpoint: " + status.message());
+    session->make_checkpoint(common);
+  });
+}
+
+void PrimarySession::make_checkpoint(std::optional<Lsn> common) {
   engine_.checkpoint([self = self_, common](Result<std::shared_ptr<const engine::Checkpoint>> made) {
     PrimarySession* session = *self;
     if (session == nullptr || !session->closed_.ok()) return;
@@ -201,7 +213,10 @@ void PrimarySession::send_records() {
       continue;
     }
     reader_->fetch(kReadBytes, [this](Result<engine::LogChunk> read) {
-      if (!read.ok()) return close(Code::kIoError, read.status().message());
+      if (!read.ok()) {
+        if (peer_.unreadable) peer_.unreadable(reader_->position());
+        return close(Code::kIoError, read.status().message());
+      }
       last_sent_us_ = env_.clock.monotonic_us();
       peer_.send(encode(read.value()));
       pump();

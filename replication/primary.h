@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,8 @@ struct PrimaryOptions {
   uint64_t ping_period_us = 10'000'000;
   uint64_t timeout_us = 60'000'000;
   uint64_t checkpoint_bytes_per_second = 0;  // Of tables, to one replica; 0: as fast as it goes.
+  // The log is there from further back on, but cannot be read below this: who comes from there gets a copy.
+  Lsn readable_from = 0;
 };
 
 class PrimarySession {
@@ -44,6 +47,8 @@ class PrimarySession {
     std::function<void(std::string)> send;
     std::function<size_t()> unsent;  // Bytes that were given to send() and have not left.
     std::function<void()> changed;   // An acknowledgement came, or it is over: closed() tells.
+    // The log cannot be read at this LSN: from now on readable_from is to be higher. Null: nobody minds.
+    std::function<void(Lsn)> unreadable;
     // A primary that stands aside greets us: becomes the primary in its place. Null: never.
     std::function<void()> take_over;
   };
@@ -59,6 +64,8 @@ class PrimarySession {
   void pump();
   void tick();  // Some ten times a second.
   void publish(const Published& message);
+  // Ends it, for a reason that the replica is told. It may come again.
+  void let_go(std::string why) { refuse(false, std::move(why)); }
 
   enum class State : uint8_t { kWaiting, kOffering, kOffered, kTables, kStreaming };
   State state() const { return state_; }
@@ -70,12 +77,15 @@ class PrimarySession {
   // It has caught up with a whole store and takes the stream.
   bool online() const { return state_ == State::kStreaming && ack_.streaming && closed_.ok(); }
   const Ack& ack() const { return ack_; }
+  // The log stays from here on because of it; engine.end(): it holds none.
+  Lsn holds_from() const { return reader_ ? reader_->position() : engine_.end(); }
   uint64_t last_ack_us() const { return last_ack_us_; }
   bool full_copy() const { return full_copy_; }  // It was given a checkpoint, not just the stream.
 
  private:
   void on_hello(std::string_view payload);
   void offer(std::optional<Lsn> common);
+  void make_checkpoint(std::optional<Lsn> common);
   void on_wanted(std::string_view payload);
   void on_ack(std::string_view payload);
   bool has_room();

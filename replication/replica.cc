@@ -256,7 +256,7 @@ void Replica::on_continue(const Continue& answer) {
   ++continues_;
   primary_end_ = std::max(primary_end_, answer.from);
   engine::discard_incoming(env_.files, engine_.directory());
-  host_.say("continuing from LSN " + std::to_string(answer.from));
+  host_.say("Successful partial resynchronization, from LSN " + std::to_string(answer.from));
   ack(true);
 }
 
@@ -450,7 +450,7 @@ void Replica::install() {
                 if (!status.ok()) return;  // The host ends the process: there is no store.
                 keep_tables_.reset();
                 ++full_copies_;
-                host_.say("the checkpoint is installed, at LSN " + std::to_string(engine_.end()));
+                host_.say("Finished with success, at LSN " + std::to_string(engine_.end()));
                 state_ = State::kStreaming;
                 if (generation != generation_) return wait();
                 retry_wait_us_ = 0;

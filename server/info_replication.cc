@@ -121,7 +121,7 @@ void section_replication(Server& server, InfoText& out) {
   out.field("master_repl_offset", server.engine().end());
   out.field("second_repl_offset", before ? static_cast<int64_t>(history.present().begin) + 1 : int64_t{-1});
   const engine::Lsn begin = server.engine().log_begin();
-  out.field("repl_backlog_active", 1);
+  out.field("repl_backlog_active", replication.keeps_log() ? 1 : 0);
   out.field("repl_backlog_size", settings.repl_backlog_size_bytes);
   out.field("repl_backlog_first_byte_offset", begin);
   out.field("repl_backlog_histlen", server.engine().end() - begin);

@@ -3,6 +3,7 @@
 // clang-format off
 //     'D' db (2, big-endian)                 -> id, generation   which object database db is at present
 //     'F' name of a library              -> source           functions for FCALL
+//     'P'                     -> name, offset     up to where a Redis is followed (server/redis_follower.h)
 //     'R'                     -> epochs           whose writes the log holds (replication/history.h)
 //     'H' id(db) user key                    -> header           one record a key
 //     'S' id(object) element key             -> value            elements of what outgrew its header

@@ -221,7 +221,8 @@ bool RedisFollower::on_greeting() {
   const std::string_view word = take_word(&rest);
   if (word == "+CONTINUE") {
     if (const std::string_view id = take_word(&rest); !id.empty()) place_.id = id;
-    log_notice("MASTER <-> REPLICA: it goes on at offset %" PRIu64, place_.offset + 1);
+    log_notice("MASTER <-> REPLICA sync: Successful partial resynchronization, from offset %" PRIu64,
+               place_.offset + 1);
     unsettled_.emplace_back(server_.engine().end(), place_.offset);
     begin_stream();
     return true;
@@ -343,7 +344,7 @@ void RedisFollower::finish_load() {
       server_.wall_ms(), [this](Replay::Scene& scene) { put_place(scene.view, promised_); },
       [this](const engine::Status& status, engine::Lsn lsn) {
         if (!status.ok()) return fail(status.message());
-        log_notice("MASTER <-> REPLICA: the copy is complete: %" PRIu64 " keys, %" PRIu64 " bytes",
+        log_notice("MASTER <-> REPLICA sync: Finished with success: %" PRIu64 " keys, %" PRIu64 " bytes",
                    loader_->keys(), loader_->offset());
         loader_.reset();
         portion_.reset();

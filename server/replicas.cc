@@ -14,6 +14,7 @@ using replication::PrimarySession;
 
 namespace {
 constexpr unsigned kLastWordTicks = 10;  // A second.
+constexpr uint64_t kHeldOnFullDiskMax = 64 << 20;
 }  // namespace
 
 class Replicas::Stream final : public ClientStream {
@@ -66,6 +67,11 @@ void Replicas::attach(Client& client) {
   peer.unsent = [&client] { return client.output.size(); };
   peer.changed = [this, id] { changed(id); };
   peer.take_over = events_.take_over;
+  peer.unreadable = [this](engine::Lsn lsn) {
+    options.readable_from = std::max(options.readable_from, lsn + 1);
+    log_warning("The log cannot be read at LSN %llu: who needs it gets a full copy",
+                static_cast<unsigned long long>(lsn));
+  };
   by_id_[id] = std::make_unique<One>(&client, std::move(peer), *this);
   log_notice("Replica %s asks for synchronization", client.peer_address().c_str());
 }
@@ -90,7 +96,26 @@ void Replicas::pump() {
   for (auto& [id, one] : by_id_) one->session.pump();
 }
 
+// The log stays as long as a replica has not got it. One that falls back and back would fill the disk.
+void Replicas::let_go_of_slow() {
+  const bool full = server_.engine().refusal().code() == engine::Code::kNoSpace;
+  for (auto& [id, one] : by_id_) {
+    PrimarySession& session = one->session;
+    if (!session.closed().ok()) continue;
+    const uint64_t held = server_.engine().end() - session.holds_from();
+    // Whoever still gets its copy is not sent back to its beginning, unless there is no other way.
+    if (full && held > kHeldOnFullDiskMax) {
+      session.let_go("the disk is full, and the replica holds back " + std::to_string(held) +
+                     " bytes of log");
+    } else if (lag_bytes_max != 0 && session.online() && held > lag_bytes_max) {
+      session.let_go("the replica holds back " + std::to_string(held) +
+                     " bytes of log, more than repl-lag-size-max");
+    }
+  }
+}
+
 void Replicas::tick() {
+  let_go_of_slow();
   std::vector<Client*> over;
   for (auto& [id, one] : by_id_) {
     one->session.tick();

@@ -53,6 +53,7 @@ class Replicas {
   engine::Lsn reached_by(size_t k, bool synced) const;
 
   replication::PrimaryOptions options;
+  uint64_t lag_bytes_max = 0;  // Of log that one may hold back; 0: any.
   uint64_t full_copies = 0, continues = 0;
 
  private:
@@ -65,6 +66,7 @@ class Replicas {
     unsigned over_for = 0;  // Ticks since the session ended.
   };
   void changed(uint64_t client_id);
+  void let_go_of_slow();
 
   Server& server_;
   const replication::History& history_;

@@ -54,9 +54,11 @@ engine::Status Replication::start(bool clean) {
   if (!loaded.ok()) return loaded.status();
   history_ = std::move(loaded).value();
   replica_options_.run_id = server_.run_id();
+  needed_us_ = server_.env().clock.monotonic_us();  // Replicas of an earlier life come back.
   read_settings();
   server_.config().on_change({"repl-timeout", "repl-ping-replica-period", "replica-announce-ip",
-                              "replica-announce-port", "repl-backlog-size", "port", "min-sync-replicas"},
+                              "replica-announce-port", "repl-backlog-size", "repl-backlog-ttl",
+                              "repl-lag-size-max", "repl-checkpoint-rate", "port", "min-sync-replicas"},
                              [this] {
                                read_settings();
                                return std::string();
@@ -91,7 +93,21 @@ void Replication::read_settings() {
   replica_options_.announce_ip = settings.replica_announce_ip;
   replica_options_.port = static_cast<uint64_t>(
       settings.replica_announce_port != 0 ? settings.replica_announce_port : settings.port);
-  server_.engine().keep_log(settings.repl_backlog_size_bytes);
+  replicas_.options.checkpoint_bytes_per_second = settings.repl_checkpoint_rate_bytes;
+  replicas_.lag_bytes_max = settings.repl_lag_size_max_bytes;
+  keep_log(true);
+}
+
+// For replicas that come back; but a primary that has had none for long keeps nothing for them.
+void Replication::keep_log(bool now) {
+  const Settings& settings = server_.settings();
+  const uint64_t time = server_.env().clock.monotonic_us();
+  if (replicas_.size() > 0 || is_replica()) needed_us_ = time;
+  const bool keeps =
+      settings.repl_backlog_ttl_seconds == 0 || time - needed_us_ < us(settings.repl_backlog_ttl_seconds);
+  if (keeps == keeps_log_ && !now) return;
+  keeps_log_ = keeps;
+  server_.engine().keep_log(keeps ? settings.repl_backlog_size_bytes : 0);
 }
 
 // ------------------------------------------------------------------ roles
@@ -194,7 +210,7 @@ void Replication::found_redis() {
 
 void Replication::send(std::string bytes) { link_.send(bytes); }
 void Replication::disconnect() { link_.close(); }
-void Replication::say(const std::string& what) { log_notice("MASTER <-> REPLICA: %s", what.c_str()); }
+void Replication::say(const std::string& what) { log_notice("MASTER <-> REPLICA sync: %s", what.c_str()); }
 
 void Replication::apply(const engine::Batch& record) {
   server_.apply_foreign(record);
@@ -249,6 +265,7 @@ void Replication::reopened(const engine::Status& status) {
     std::_Exit(1);
   }
   switching_ = false;
+  replicas_.options.readable_from = 0;
   server_.hold_still(false);
 }
 
@@ -284,6 +301,7 @@ void Replication::cron() {
   link_.read_on();
   replicas_.tick();
   redis_replicas_.tick();
+  keep_log(false);
   answer_waiters();
   advance_failover();
 

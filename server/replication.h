@@ -81,6 +81,8 @@ class Replication final : public replication::ReplicaHost {
   bool out_of_patience() const { return out_of_patience_; }
   bool somebody_waits() const { return !waiters_.empty(); }  // WAIT and its relatives.
 
+  bool keeps_log() const { return keeps_log_; }  // For replicas that come back.
+
   // ---- replicas
   // That would count for min-replicas-to-write, of either kind.
   size_t good_replicas() const;
@@ -124,6 +126,7 @@ class Replication final : public replication::ReplicaHost {
   void begin_epoch_if_due();
   void reopened(const engine::Status& status);
   void read_settings();
+  void keep_log(bool now);
   size_t written_by(engine::Lsn lsn) const;  // How many have all up to there.
   void answer_waiters();
   void advance_failover();
@@ -143,6 +146,8 @@ class Replication final : public replication::ReplicaHost {
   bool epoch_due_ = false;
   bool switching_ = false;
   bool stopping_ = false;
+  bool keeps_log_ = true;
+  uint64_t needed_us_ = 0;            // When there was last somebody who might need the log again.
   std::function<void()> role_later_;  // A change of role that waits until a checkpoint is installed.
 
   struct Waiter {

@@ -73,6 +73,9 @@ struct Settings {
   std::string replica_announce_ip;  // Empty: as the connection has it.
   int replica_announce_port = 0;    // 0: port.
   uint64_t repl_backlog_size_bytes = 0;
+  int64_t repl_backlog_ttl_seconds = 0;     // 0: for ever.
+  uint64_t repl_lag_size_max_bytes = 0;     // 0: any.
+  uint64_t repl_checkpoint_rate_bytes = 0;  // A second, to one replica; 0: as fast as it goes.
   int repl_timeout_seconds = 0;
   int repl_ping_replica_period_seconds = 0;
   uint32_t min_replicas_to_write = 0;

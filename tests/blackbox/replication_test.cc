@@ -379,6 +379,32 @@ TEST_SUITE("slow/blackbox/replication") {
     CHECK(info(primary, "sync_full") == "1");
   }
 
+  TEST_CASE("a replica that holds back too much of the log is let go, and gets a full copy") {
+    ServerProcess primary({"--repl-lag-size-max", "1mb", "--repl-backlog-size", "1mb", "--memtable-size",
+                           "1mb", "--log-segment-size", "1mb"});
+    ServerProcess replica(options());
+    Client writer = Client::over_tcp(primary);
+    follow(replica, primary);
+    in_step(replica, primary);
+    REQUIRE(::kill(replica.pid(), SIGSTOP) == 0);
+    for (int i = 0; i < 400; ++i) writer.command({"SET", "k" + std::to_string(i), std::string(50'000, 'v')});
+    until("it is let go", [&] { return info(primary, "connected_slaves") == "0"; });
+    until("so is the log", [&] { return std::stoull(info(primary, "repl_backlog_histlen")) < 10'000'000; });
+    REQUIRE(::kill(replica.pid(), SIGCONT) == 0);
+    in_step(replica, primary);
+    CHECK(all_strings(replica) == all_strings(primary));
+    CHECK(info(primary, "sync_full") == "2");
+  }
+
+  TEST_CASE("a primary that has had no replica for long keeps no log for them") {
+    ServerProcess primary({"--repl-backlog-ttl", "1"}), replica(options());
+    CHECK(info(primary, "repl_backlog_active") == "1");
+    until("it gives it up", [&] { return info(primary, "repl_backlog_active") == "0"; });
+    follow(replica, primary);
+    in_step(replica, primary);
+    until("it keeps it again", [&] { return info(primary, "repl_backlog_active") == "1"; });
+  }
+
   TEST_CASE("a checkpoint that is cut off by kill -9 of either side is brought to its end") {
     std::mt19937_64 random(7);
     ServerProcess primary(options({"--memtable-size", "1mb"}));

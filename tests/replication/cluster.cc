@@ -1,5 +1,7 @@
 #include "tests/replication/cluster.h"
 
+#include <algorithm>
+
 namespace replication_test {
 
 Node::Node(Cluster& cluster, int the_number, uint64_t seed)
@@ -249,7 +251,12 @@ void Cluster::deliver(uint64_t id) {
                              if (found != links.end() && !found->second.cut)
                                found->second.to_replica.push_back(std::move(part));
                            },
-                           [this, id] { return unsent(id); }, [] {}, nullptr});
+                           [this, id] { return unsent(id); }, [] {},
+                           [&primary](Lsn lsn) {
+                             Lsn& from = primary.primary_options_.readable_from;
+                             from = std::max(from, lsn + 1);
+                           },
+                           nullptr});
   replica.replica->connected();
 }
 

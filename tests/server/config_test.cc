@@ -68,10 +68,10 @@ TEST_SUITE("server/config") {
   }
 
   TEST_CASE(
-      "CONFIG GET * shows each parameter and alias of Redis 7.0 and Varve's seven, sorted, no hidden ones") {
+      "CONFIG GET * shows each parameter and alias of Redis 7.0 and Varve's nine, sorted, no hidden ones") {
     const Config config("/w");
     const Pairs all = get(config, {"*"});
-    CHECK(all.size() == 192 + 7);
+    CHECK(all.size() == 192 + 9);
     CHECK(std::is_sorted(all.begin(), all.end()));
     CHECK(get(config, {"watchdog*"}).empty());
     CHECK(get(config, {"watchdog-period"}) == Pairs{{"watchdog-period", "0"}});
@@ -331,7 +331,7 @@ TEST_SUITE("server/config") {
   TEST_CASE("PARAMETERS.md lists what acts and what is only accepted, as the table has it") {
     const std::string table = Config::describe();
     CHECK(table.find("| `port` | `6379` | **acts** | TCP port; 0 listens on none. |\n") != std::string::npos);
-    CHECK(table.find("| `repl-backlog-ttl` | `3600` | accepted | ") != std::string::npos);
+    CHECK(table.find("| `repl-diskless-sync` | `yes` | accepted | ") != std::string::npos);
     CHECK(table.find("watchdog-period") == std::string::npos);
 
     const std::string file = VARVE_TESTS_DIR "/../../server/config/PARAMETERS.md";
