@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <map>
 
 #include "engine/status.h"
 #include "server/commands/table.h"
@@ -90,7 +91,7 @@ uint64_t load_up_to_8(const char* at, size_t size) {
          load<uint8_t>(at + size - 1) << 8 * (size - 1);
 }
 
-constexpr size_t kWordBytesMax = 24;  // No name or subcommand's name is longer.
+constexpr size_t kWordBytesMax = 24;  // No name or subcommand's name is longer, but what one is renamed to.
 constexpr uint32_t kNoParent = 0xffff;
 
 struct Word {
@@ -108,7 +109,8 @@ struct CommandTable::Names {
   static constexpr uint16_t kFree = 0xffff;
 
   std::array<uint16_t, kSlots> slots;
-  std::vector<Word> words;  // By id.
+  std::vector<Word> words;                     // By id. One of zeros: it has no name any more.
+  std::map<std::string, uint16_t> long_words;  // In lower case: new names that are no Word.
 
   static bool word_of(std::string_view text, uint32_t parent, Word* word) {
     // A zero byte would be taken for padding; no name has one.
@@ -131,15 +133,39 @@ struct CommandTable::Names {
       if (slots[slot] == kFree || words[slots[slot]] == word) return slots[slot];
     }
   }
+  uint16_t find(std::string_view text, uint32_t parent) const {
+    Word word;
+    if (word_of(text, parent, &word)) [[likely]]
+      return find(word);
+    if (long_words.empty() || parent != kNoParent) return kFree;
+    const auto at = long_words.find(lower(text));
+    return at == long_words.end() ? kFree : at->second;
+  }
   void add(std::string_view text, uint32_t parent) {
     Word word;
     INVARIANT(word_of(text, parent, &word));
     INVARIANT(find(word) == kFree);
+    words.push_back(word);
+    put(word, static_cast<uint16_t>(words.size() - 1));
+    INVARIANT(words.size() <= kSlots / 4);
+  }
+  void put(const Word& word, uint16_t id) {
     uint32_t slot = slot_of(word);
     while (slots[slot] != kFree) slot = (slot + 1) % kSlots;
-    slots[slot] = static_cast<uint16_t>(words.size());
-    words.push_back(word);
-    INVARIANT(words.size() <= kSlots / 4);
+    slots[slot] = id;
+  }
+  // The slot of the old name stays where it is, and leads past itself.
+  void rename(uint16_t id, std::string_view text) {
+    std::erase_if(long_words, [&](const auto& entry) { return entry.second == id; });
+    words[id] = Word{};
+    if (text.empty()) return;
+    Word word;
+    if (!word_of(text, kNoParent, &word)) {
+      long_words.emplace(lower(text), id);
+      return;
+    }
+    words[id] = word;
+    put(word, id);
   }
 };
 
@@ -187,19 +213,29 @@ void CommandTable::bind(std::span<const Binding> bindings) {
   }
 }
 
-const Command* CommandTable::find_word(std::string_view word, uint32_t parent) const {
-  Word folded;
-  if (!Names::word_of(word, parent, &folded)) return nullptr;
-  const uint16_t id = names_->find(folded);
+CommandTable::Renamed CommandTable::rename(std::string_view name, std::string_view new_name) {
+  const Command* const found = find_word(*names_, name, kNoParent);
+  if (found == nullptr || !found->served) return Renamed::kUnknown;
+  const Command* const there = find_word(*names_, new_name, kNoParent);
+  if (there != nullptr && there != found) return Renamed::kTaken;
+  if (!own_names_) own_names_ = std::make_unique<Names>(*names_);  // T4
+  names_->rename(found->id, new_name);
+  if (new_name.empty())
+    for (size_t i = 0; i <= found->subcommand_count; ++i) commands_[found->id + i].served = false;
+  return Renamed::kDone;
+}
+
+const Command* CommandTable::find_word(const Names& names, std::string_view word, uint32_t parent) const {
+  const uint16_t id = names.find(word, parent);
   return id == Names::kFree ? nullptr : &commands_[id];
 }
 
 const Command* CommandTable::find(std::span<const std::string_view> args) const {
-  const Command* command = find_word(args[0], kNoParent);
+  const Command* command = find_word(*names_, args[0], kNoParent);
   if (command == nullptr) return nullptr;
   if (command->subcommand_count > 0) {
     if (args.size() > 1) {
-      command = find_word(args[1], command->id);
+      command = find_word(*names_, args[1], command->id);
     } else if (command->handler == nullptr && command->accepts(1)) {
       return nullptr;
     }
@@ -208,10 +244,11 @@ const Command* CommandTable::find(std::span<const std::string_view> args) const 
 }
 
 const Command* CommandTable::lookup(std::string_view full_name) const {
+  const Names& names = own_names_ ? *own_names_ : *names_;
   const size_t bar = full_name.find('|');
-  const Command* command = find_word(full_name.substr(0, bar), kNoParent);
+  const Command* command = find_word(names, full_name.substr(0, bar), kNoParent);
   if (command == nullptr || bar == std::string_view::npos) return command;
-  return find_word(full_name.substr(bar + 1), command->id);
+  return find_word(names, full_name.substr(bar + 1), command->id);
 }
 
 namespace {
@@ -227,8 +264,8 @@ std::string_view shown(std::string_view text, size_t bytes_max) {
 
 std::string unknown_command_message(const CommandTable& table, std::span<const std::string_view> args) {
   std::string message;
-  const Command* container = table.lookup(args[0]);
-  if (args.size() > 1 && container != nullptr && container->served && container->subcommand_count > 0) {
+  const Command* container = table.find(args.first(1));
+  if (args.size() > 1 && container != nullptr && container->subcommand_count > 0) {
     message.append("unknown subcommand '").append(shown(args[1], kEchoBytesMax)).append("'. Try ");
     for (char c : container->name) message += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     message.append(" HELP.");

@@ -10,6 +10,7 @@
 //   T1  A container stands right before its subcommands, in the order of the rows, families in a fixed order.
 //   T2  A Command's address, id and facts never change; only bind() changes its handler.
 //   T3  A container is served when it or one of its subcommands has a handler.
+//   T4  A renamed command keeps its own name for lookup(), and so in ACL rules and in what COMMAND tells.
 //
 // Threads: bound by one thread before others see it, constant from then on.
 #pragma once
@@ -62,12 +63,17 @@ class CommandTable {
   // Requires: every name is in the table and not yet bound.
   void bind(std::span<const Binding> bindings);
 
+  // Clients find the command by `new_name` from now on; by none if that is empty, and COMMAND does not list
+  // it any more. Both in any case. Requires: everything is bound; no client is served yet.
+  enum class Renamed : uint8_t { kDone, kUnknown, kTaken };
+  Renamed rename(std::string_view name, std::string_view new_name);
+
   // The command that a client asks for: null when it is not served. 10 to 20 ns; any case.
   // Of a container: the subcommand named by args[1], or itself when there is no args[1]; then its arity or
   // its handler has the answer. Requires: args not empty.
   const Command* find(std::span<const std::string_view> args) const;
 
-  // By its full name, "get" or "config|get", in any case; also what is not served.
+  // By its own full name, "get" or "config|get", in any case; also what is not served.
   const Command* lookup(std::string_view full_name) const;
 
   std::span<const Command> commands() const { return commands_; }  // T1
@@ -77,10 +83,11 @@ class CommandTable {
 
  private:
   struct Names;
-  const Command* find_word(std::string_view word, uint32_t parent) const;
+  const Command* find_word(const Names& names, std::string_view word, uint32_t parent) const;
 
   std::vector<Command> commands_;
-  std::unique_ptr<Names> names_;
+  std::unique_ptr<Names> names_;      // As clients say them.
+  std::unique_ptr<Names> own_names_;  // Null: the same.
 };
 
 // The errors for what find() does not find and for what accepts() refuses, without "ERR ".

@@ -237,7 +237,7 @@ int serve(const CommandLine& line) {
   Config config{std::string(here)};
   engine::PosixFileSystem files;
   const std::string from_stdin = line.read_stdin ? read_all(stdin) : std::string();
-  static constexpr std::string_view kUnderstood[] = {"user"};
+  static constexpr std::string_view kUnderstood[] = {"user", "rename-command"};
   if (auto status = config.load(files, line, from_stdin, kUnderstood); !status.ok()) return refuse(status);
   const Settings& settings = config.settings();
   if (auto status = files.make_directory(settings.dir); !status.ok()) return refuse(status);

@@ -13,6 +13,7 @@
 #include "server/authorize.h"
 #include "server/bindings.h"
 #include "server/client_info.h"
+#include "server/command_renaming.h"
 #include "server/config.h"
 #include "server/engine_settings.h"
 #include "server/log.h"
@@ -145,6 +146,7 @@ engine::Status Server::start() {
   block_timer_.data = this;
   watch_settings();
   // Not before the loop has what stop() needs to come to an end.
+  if (auto status = rename_commands(config_.directives(), table_); !status.ok()) return status;
   if (auto status = acl_->start(env_.files); !status.ok()) return status;
   if (auto status = replication_->start(log_was_closed); !status.ok()) return status;
   return listeners_.open(settings());
