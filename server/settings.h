@@ -49,6 +49,7 @@ struct Settings {
   std::array<OutputBufferLimit, 3> client_output_buffer_limit;  // By ClientClass.
   uint32_t notify_keyspace_events = 0;                          // namespace notify (server/effects.h).
   uint64_t tracking_table_max_keys = 0;                         // 0: no limit.
+  uint64_t busy_reply_threshold_ms = 0;                         // 0: a script is never said to be busy.
   Allowed enable_debug_command = Allowed::kNo;
   Allowed enable_protected_configs = Allowed::kNo;
 

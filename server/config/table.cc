@@ -179,8 +179,8 @@ constexpr auto kParameters = std::to_array<Parameter>({
         "Memory that all clients may take together, as bytes or a percentage of maxmemory."),
     integer("tracking-table-max-keys", nullptr, 0, kLong, "1000000", 0, into<&Settings::tracking_table_max_keys>,
         "Keys remembered for client-side caching."),
-    integer("busy-reply-threshold", "lua-time-limit", 0, kLong, "5000", 0, nullptr,
-        "Milliseconds after which a running script lets others be answered BUSY."),
+    integer("busy-reply-threshold", "lua-time-limit", 0, kLong, "5000", 0, into<&Settings::busy_reply_threshold_ms>,
+        "Milliseconds after which a running script lets others be answered BUSY; 0 is never."),
 
     // Security
     string("requirepass", nullptr, "", kSensitive, into<&Settings::requirepass>,

@@ -9,7 +9,6 @@
 #include "engine/batch.h"
 #include "server/authorize.h"
 #include "server/client.h"
-#include "server/config.h"
 #include "server/log.h"
 #include "server/present_reader.h"
 #include "server/server.h"
@@ -33,9 +32,9 @@ bool has_word(std::span<const std::string_view> args, std::string_view word) {
 
 void Busy::look(ScriptRun& run) {
   if (!run.timed_out) {
-    const int64_t threshold_ms = parse_integer(server_.config().value("busy-reply-threshold")).value_or(0);
+    const uint64_t threshold_ms = server_.settings().busy_reply_threshold_ms;
     const uint64_t elapsed_ms = (server_.env().clock.monotonic_us() - run.started_us) / 1000;
-    if (threshold_ms <= 0 || elapsed_ms < static_cast<uint64_t>(threshold_ms)) return;
+    if (threshold_ms == 0 || elapsed_ms < threshold_ms) return;
     run.timed_out = true;
     log_warning(
         "Slow script detected: still in execution after %llu milliseconds. You can try killing the script "
