@@ -6,16 +6,14 @@
 //     +---------+----------------+---------------+
 //
 // One piece, because arguments are views into it. Bytes move only inside room(), so every view lives until
-// the next room(); after it, offsets from the start of unread() still hold (RequestParser::rebind()).
+// the next room(); after it, offsets from the start of unread() still hold (RequestParser goes by them).
 //
 // Invariants
 //   B1  A byte is moved O(1) times on average, however small the reads are.
-//   B2  Memory is at most 8 times the bytes that really came, plus kStepBytes and a little, whatever length a
-//   peer
-//       announces.
+//   B2  Memory is at most 8 times the bytes that really came, plus kStepBytes and a little, whatever length
+//       a peer announces.
 //   B3  A big request leaves no big buffer behind: what is over kKeepBytes goes once the buffer is empty,
-//   what is
-//       over kRestBytes when kSmallFills fills in a row could have done without it.
+//       what is over kRestBytes when kSmallFills fills in a row could have done without it.
 //
 // Threads: the owner's only.
 #pragma once

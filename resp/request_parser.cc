@@ -52,8 +52,6 @@ RequestParser::Outcome RequestParser::next(InputBuffer& in, const RequestLimits&
   }
 }
 
-void RequestParser::rebind(const InputBuffer& in) { finish(inline_ ? words_.data() : in.unread().data()); }
-
 size_t RequestParser::memory_bytes() const {
   return slices_.capacity() * sizeof(Slice) + args_.capacity() * sizeof(std::string_view) + words_.capacity();
 }

@@ -50,9 +50,6 @@ class RequestParser {
   // next in.room() or next().
   std::span<const std::string_view> args() const { return args_; }
 
-  // After kMessage: makes args() valid again when in.room() was called since; for a command that waits.
-  void rebind(const InputBuffer& in);
-
   // After kMessage: the message as it came, views as above.
   std::string_view raw(const InputBuffer& in) const { return in.unread().substr(0, message_bytes_); }
   bool is_inline() const { return inline_; }

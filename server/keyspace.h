@@ -1,13 +1,13 @@
 // server/keyspace.h: how Redis's keys lie in the engine's one ordered space of bytes.
 //
 // clang-format off
-//     'D' db (2, big-endian)                 -> id, generation   which object database db is at present
-//     'F' name of a library              -> source           functions for FCALL
-//     'P'                     -> name, offset     up to where a Redis is followed (server/redis_follower.h)
-//     'R'                     -> epochs           whose writes the log holds (replication/history.h)
-//     'H' id(db) user key                    -> header           one record a key
-//     'S' id(object) element key             -> value            elements of what outgrew its header
-//     'T' expiry (8, big-endian ms) id(db) key -> (nothing)      the index by time
+//     'D' db (2, big-endian)                      -> id, generation   which object database db is at present
+//     'F' name of a library                       -> source           functions for FCALL
+//     'P'                                         -> name, offset     up to where a Redis is followed (server/redis_follower.h)
+//     'R'                                         -> epochs           whose writes the log holds
+//     'H' id(db) user key                         -> header           one record a key
+//     'S' id(object) element key                  -> value            elements of what outgrew its header
+//     'T' expiry (8, big-endian ms) id(db) key    -> (nothing)        the index by time
 // clang-format on
 //
 // An id is written as its length in bytes (1) and then its bytes, big-endian, shortest form: small, and its
@@ -15,11 +15,12 @@
 //
 // A header is
 //
-//     kind (1) | [expiry (8)] | [elements' expiry (8)] | [death (8)] | [object id (8) | generation (4)] |
-//     payload
+//     kind (1) | [expiry (8)] | [elements' expiry (8)] | [death (8)] | [object id (8) | generation (4)]
+//              | payload
 //
 // little-endian; kind holds the type in its low nibble and says which optional parts follow. The payload is
-// the type's own. The index by time has an entry for the expiry and one for the elements' expiry.
+// the type's own. The index by time has an entry for the expiry and one for the elements' expiry. 'R'
+// is replication/history.h's.
 //
 // Threads: pure functions; any.
 #pragma once

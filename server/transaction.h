@@ -40,7 +40,6 @@ class Transaction {
   uint32_t common_flags() const { return common_flags_; }    // Those that all of them have.
   size_t bytes_to_write() const { return bytes_to_write_; }  // What they may write, as far as can be told.
   bool has_lasting_effects() const { return has_lasting_effects_; }  // server/nested_call.h
-  size_t argument_bytes() const { return argument_bytes_; }
   size_t memory_bytes() const;
 
   // What MULTI does not queue but runs at once.

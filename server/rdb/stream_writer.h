@@ -32,7 +32,6 @@ class StreamWriter {
 
   enum class Phase : uint8_t { kCount, kNodes, kState, kGroups } phase_ = Phase::kCount;
   StreamId from_;  // The next entry to look at.
-  bool at_end_ = false;
   uint64_t nodes_ = 0, node_entries_ = 0, node_bytes_ = 0;
   std::string group_;  // The last one written.
   bool any_group_ = false;

@@ -2,13 +2,11 @@
 //
 //     inline     header payload = flags (1) | count (varint) | fields, in the order in which they came
 //                     field     = length (varint) | name | length (varint) | value | [expiry (8)]
-//     large      header payload = flags (1) | count (8) | seed (8) | [timed (8)],   header refers to an
-//     object
+//     large      header payload = flags (1) | count (8) | seed (8) | [timed (8)]; it refers to an object
 //                elements:  as in server/types/hashed_elements.h
 //                     value     = 0 | value                                    a field that stays
 //                               = 1 | expiry (8) | value                       one that expires
-//                index:  't' | expiry (8, big-endian) | position (5) | name    -> (nothing)   one a field
-//                that expires
+//                index:  't' | expiry (8, big-endian) | position (5) | name    -> (nothing), of such a one
 //
 // little-endian, varints as in LEB128; flags bit 0: some fields expire (then each inline field has an expiry,
 // and a large hash tells how many do), bit 1: Redis would have given up the listpack by now. A hash goes from
@@ -16,16 +14,14 @@
 //
 // Fields that expire
 //   F1  A field whose time has come is not there, for every reader: no count, walk or draw shows it.
-//   F2  Header::elements_expiry_ms is not later than the earliest expiry of a field. So a hash none of whose
-//   fields is
-//       due is read without a look at the index, and whoever reclaims finds the key in the index by time at
-//       that moment. It may be too early (a field was overwritten): reclaiming then sets it right.
+//   F2  Header::elements_expiry_ms is not later than the earliest expiry of a field. So a hash none of
+//       whose fields is due is read without a look at the index, and whoever reclaims finds the key in the
+//       index by time at that moment. It may be too early (a field was overwritten): reclaiming then sets
+//       it right.
 //   F3  Header::death_ms is set exactly if every field expires, to when the last one does: a hash whose
-//   fields are all
-//       past is an expired key.
+//       fields are all past is an expired key.
 //   F4  Those past but not yet reclaimed still count in `count` and `timed`; an inline hash loses them
-//   whenever it is
-//       written.
+//       whenever it is written.
 //
 // A Hash is one command's hold of a hash: load() the fields that it is about, change them, save(). Between
 // load() and save() nothing is written, so all reads of a command come first, in one round.

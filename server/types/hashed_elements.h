@@ -6,10 +6,10 @@
 // A position is 40 bits of a hash of the name, keyed with a seed that each collection draws when it outgrows
 // its header. The positions lie evenly spread whatever the names are, and so
 //   - a random element is a seek to a random position (draw() below): no counters to keep, adding costs
-//   nothing more;
+//     nothing more;
 //   - a position is a cursor for SSCAN and HSCAN: stateless, exact for what is there all the time, below
-//   2^53, the
-//     most that JavaScript counts. Elements at one position are returned together; they are hardly ever two.
+//     2^53, the most that JavaScript counts. Elements at one position are returned together; they are hardly
+//     ever two.
 // The price: no locality between names alike, and five bytes an element. Who sees many cursors of a
 // collection might in the end make names for it whose positions collide; then its random members are less
 // fair, nothing else.

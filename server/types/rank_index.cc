@@ -149,10 +149,6 @@ void RankIndex::remove(std::string_view key, uint64_t weight) {
   if (--children == 0 && root_.levels > 0) prune();
 }
 
-void RankIndex::reweigh(std::string_view key, uint64_t old_weight, uint64_t new_weight) {
-  change(key, old_weight, new_weight);
-}
-
 // A new level under the root, of one counter that is split at once.
 void RankIndex::grow() {
   flush();

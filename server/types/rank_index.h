@@ -66,7 +66,6 @@ class RankIndex {
   // of place and every question also does: changes near each other cost one write a level.
   void add(std::string_view key, uint64_t weight = 1);
   void remove(std::string_view key, uint64_t weight = 1);
-  void reweigh(std::string_view key, uint64_t old_weight, uint64_t new_weight);
   void flush();  // Requires: called after the last change.
   // Reads now what a change at `key` will need. For the first change of a command, before its first write:
   // from then on every walk would also have to look into the batch.

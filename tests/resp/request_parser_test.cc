@@ -318,31 +318,27 @@ TEST_SUITE("resp/request_parser") {
     CHECK(parser.args()[1].size() == 100'000);
   }
 
-  TEST_CASE("arguments are views into the buffer, and rebind() finds them again after it moved") {
+  TEST_CASE("arguments are views into the buffer, and half a command goes on after it moved") {
     InputBuffer in;
     RequestParser parser;
     in.append("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*1\r\n$4\r\nPI");
     REQUIRE(parser.next(in, {}) == Outcome::kMessage);
     CHECK(parser.raw(in) == "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
     CHECK(parser.args()[0].data() == in.unread().data() + 8);
-    // The command waits; meanwhile so much comes in that the buffer must move.
+    // So much comes in that the buffer must move.
     in.append("NG\r\n" + std::string(100'000, 'x'));
-    parser.rebind(in);
-    CHECK(parser.args()[0] == "GET");
-    CHECK(parser.args()[1].data() == in.unread().data() + 17);
     REQUIRE(parser.next(in, {}) == Outcome::kMessage);
     CHECK(parser.args()[0] == "PING");
     CHECK(parser.raw(in) == "*1\r\n$4\r\nPING\r\n");
   }
 
-  TEST_CASE("rebind() after an inline command keeps its words, and raw() shows the line as it came") {
+  TEST_CASE("after an inline command raw() shows the line as it came") {
     InputBuffer in;
     RequestParser parser;
     in.append("\r\nGET \"k\"\r\n");
     REQUIRE(parser.next(in, {}) == Outcome::kMessage);
     CHECK(parser.is_inline());
     in.append(std::string(100'000, 'x'));
-    parser.rebind(in);
     CHECK(Command(parser.args().begin(), parser.args().end()) == Command{"GET", "k"});
     CHECK(parser.raw(in) == "GET \"k\"\r\n");
   }

@@ -70,7 +70,7 @@ void check_invariants(View& view, const RankIndex::Root& root, const Model& mode
 }  // namespace
 
 TEST_SUITE("server/rank_index") {
-  TEST_CASE("ranks and places are those of a plain ordered map, whatever is added, removed and reweighed") {
+  TEST_CASE("ranks and places are those of a plain ordered map, whatever is added and removed") {
     for (uint64_t seed = 1; seed <= 8; ++seed) {
       CAPTURE(seed);
       DataBench bench(seed, seed % 2 == 0 ? UINT32_MAX / 8 : 0);
@@ -107,11 +107,6 @@ TEST_SUITE("server/rank_index") {
               index.remove(victim->first, victim->second);
               model.erase(victim);
             } else if (dart == 9) {
-              if (at == model.end()) continue;
-              view.put("Se" + key, std::to_string(weight));
-              index.reweigh(key, at->second, weight);
-              at->second = weight;
-            } else if (dart == 10) {
               uint64_t before = 0;
               for (auto other = model.begin(); other != model.lower_bound(key); ++other)
                 before += other->second;
