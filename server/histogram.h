@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -30,7 +31,7 @@ class Histogram {
   uint64_t percentile(double percent) const {
     if (count_ == 0) return 0;
     const double exact = static_cast<double>(count_) * percent / 100.0;
-    const uint64_t wanted = std::max<uint64_t>(1, static_cast<uint64_t>(exact + 0.5));
+    const uint64_t wanted = std::max<uint64_t>(1, static_cast<uint64_t>(std::llround(exact)));
     uint64_t seen = 0;
     for (size_t i = 0; i < kBuckets; ++i) {
       seen += counts_[i];

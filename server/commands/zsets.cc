@@ -218,7 +218,8 @@ void zrandmember(CommandContext& c) {
 
 // Redis prints what its listpacks hold, and they hold whole numbers as such.
 void reply_scanned_score(resp::ReplyWriter& reply, double score, bool skiplist) {
-  constexpr auto kWholeMax = static_cast<double>(kLongMax / 2);
+  constexpr int64_t kHalf = kLongMax / 2;
+  constexpr auto kWholeMax = static_cast<double>(kHalf);
   if (!skiplist && std::abs(score) <= kWholeMax && std::trunc(score) == score)
     return reply.bulk_integer(static_cast<int64_t>(score));
   char digits[resp::kNumberBytesMax];
