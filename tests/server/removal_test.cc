@@ -3,6 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "tests/server/sim_server.h"
 
 using namespace server;
@@ -11,13 +16,17 @@ namespace {
 
 constexpr int64_t kMembers = 12'500;
 
-// Members m10000, m10001, … with scores 10000, 10001, …
-void make_zset(SimServer& sim, const std::string& key) {
-  const auto made = sim.command({"EVAL",
-                                 "for i = 0, ARGV[1] - 1 do redis.call('ZADD', KEYS[1], 10000 + i, 'm' .. "
-                                 "(10000 + i)) end return redis.call('ZCARD', KEYS[1])",
-                                 "1", key, std::to_string(kMembers)});
-  REQUIRE(made.integer == kMembers);
+constexpr int64_t kAtOnce = 500;
+
+// Members m10000, m10001, … with scores 10000, 10001, …, or all with one score.
+void make_zset(SimServer& sim, const std::string& key, std::optional<int64_t> score = {}) {
+  for (int64_t n = 10000; n < 10000 + kMembers;) {
+    std::vector<std::string> words{"ZADD", key};
+    for (const int64_t end = std::min(n + kAtOnce, 10000 + kMembers); n < end; ++n)
+      words.insert(words.end(), {std::to_string(score.value_or(n)), "m" + std::to_string(n)});
+    sim.command(words);
+  }
+  REQUIRE(sim.command({"ZCARD", key}).integer == kMembers);
 }
 // Entries 1-0, 2-0, …
 void make_stream(SimServer& sim, const std::string& key, int64_t entries) {
@@ -46,12 +55,8 @@ TEST_SUITE("server/removal") {
         CAPTURE(cold);
         CAPTURE(way.words[0]);
         SimServer sim(11, cold);
-        make_zset(sim, "z");
-        if (way.words[0] == "ZREMRANGEBYLEX") {  // Which asks for equal scores.
-          sim.command({"EVAL",
-                       "for i = 0, ARGV[1] - 1 do redis.call('ZADD', KEYS[1], 1, 'm' .. (10000 + i)) end",
-                       "1", "z", std::to_string(kMembers)});
-        }
+        const bool by_lex = way.words[0] == "ZREMRANGEBYLEX";  // Which asks for equal scores.
+        make_zset(sim, "z", by_lex ? std::optional<int64_t>(1) : std::nullopt);
         auto other = sim.connect();
         sim.send(*other, way.words);
         int64_t looks = 0, last = kMembers;
