@@ -34,6 +34,7 @@ struct CommandContext {
   uint32_t database_number = 0;                // As SELECT has it; SELECT sets it.
   ObjectId database = engine::kNoObject;       // The object whose headers it holds.
   uint64_t random_seed = 0;                    // The same in every run of this command.
+  uint64_t bulk_max = 0;                       // proto-max-bulk-len, in bytes.
   const engine::Snapshot* snapshot = nullptr;  // On a worker: what the view reads.
 
   // Where a handler on a worker may leave what makes its reply in pieces, instead of a reply

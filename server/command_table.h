@@ -52,6 +52,8 @@ struct Command {
     return spec->arity >= 0 ? count == spec->arity : count >= -spec->arity;
   }
   bool is_subcommand() const { return parent != id; }
+  // SUBSCRIBE and its relatives: what they say are pushes, which CLIENT REPLY does not silence.
+  bool confirms_by_push() const { return (flags & cmd::kPubsub) && (flags & cmd::kNoScript); }
 };
 
 class CommandTable {

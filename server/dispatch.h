@@ -22,14 +22,16 @@
 // kRoundsBeforeBlocking (it leaps from one cold place to the next) it reads where it stands, and everybody
 // waits. INFO counts that.
 //
-// Three files: dispatch.cc runs commands, dispatch_waits.cc is about those that wait, dispatch_pieces.cc
-// about those whose reply is longer than what should be in memory at once.
+// Four files: dispatch.cc is a connection's turn, dispatch_run.cc one run of one command, dispatch_waits.cc
+// is about commands that wait, dispatch_pieces.cc about those whose reply is longer than what should be in
+// memory at once.
 //
 // Threads: the reactor. run_on_worker() is what a worker runs; it touches only what was handed to it.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -121,7 +123,21 @@ class Dispatcher {
   engine::Engine::Admission admit(uint32_t flags, size_t bytes);
   void queue(Client& client, const Request& request);
   enum class Run : uint8_t { kInEarnest, kRehearsal };  // server/nested_call.h
+  std::string refusal_error() const;
+
+  struct Fate;
+  struct Attempt;
   Ran run(Client& client, const Request& request, uint32_t flags, Run kind);
+  Fate fate_of(Client& client);
+  engine::ReadContext& reads_of(Client& client);
+  void clear_scratch();
+  Ran call(Attempt& attempt);
+  void meet_key(Attempt& attempt);
+  void take_back(const Attempt& attempt);
+  Waiting& must_wait(const Attempt& attempt, Waiting::For what);
+  std::optional<Ran> find_room(const Attempt& attempt, size_t bytes);
+  Ran rehearsed(Attempt& attempt);
+  void settle(Attempt& attempt);
   void finish(Client& client, const Request& request, uint64_t mark, engine::Lsn lsn, bool wrote);
   void reject(Client& client, const Command* command, std::string_view error);
   static void hurry(engine::ReadContext& reads);

@@ -89,6 +89,7 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
     Args args;
     int64_t now_ms;
     uint64_t seed;
+    uint64_t bulk_max;
     uint32_t database_number;
     ObjectId database;
     std::optional<std::string> ready_key;
@@ -99,6 +100,7 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
                 client.requests.args(request),
                 client.waiting->now_ms,
                 client.waiting->random_seed,
+                server_.settings().proto_max_bulk_len,
                 client.session.database,
                 server_.databases().object(client.session.database),
                 ready_key,
@@ -111,6 +113,7 @@ void Dispatcher::run_on_worker(Client& client, const Request& request) {
                          context.database_number = job.database_number;
                          context.database = job.database;
                          context.random_seed = job.seed;
+                         context.bulk_max = job.bulk_max;
                          context.snapshot = run->snapshot.get();
                          context.block = &run->block;
                          context.pieces = &run->pieces;

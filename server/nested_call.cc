@@ -61,6 +61,7 @@ void nested_call(CommandContext& outer, const Command& command, std::span<const 
   inner.database = outer.databases_changed ? server.databases().object(outer.view, outer.database_number)
                                            : server.databases().object(outer.database_number);
   inner.random_seed = outer.random_seed;
+  inner.bulk_max = outer.bulk_max;
   inner.effects = outer.effects;
 
   const size_t call = outer.calls != nullptr ? outer.calls->begin(&command) : 0;

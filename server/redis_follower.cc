@@ -492,6 +492,7 @@ void RedisFollower::execute(const Group& group, Replay::Scene& scene, Place* pla
   context.database_number = place_.database;
   context.database = server_.databases().object(place_.database);
   context.random_seed = group.seed;
+  context.bulk_max = server_.settings().proto_max_bulk_len;
   context.reads = &scene.reads;
   context.effects = &scene.effects;
   for (const Call& call : group.calls) {

@@ -159,13 +159,11 @@ void lcs(CommandContext& c) {
   if (b_header) b = read_string(c.view, *b_header, &b_scratch);
   if (indexes && only_length)
     return c.reply.error("ERR If you want both the length and indexes, please just use IDX.");
-  // The table has a cell for each pair of prefixes. A worker runs this only after LongRead: whether it may
-  // has been asked (Dispatcher, asks_after_reading).
+  // The table has a cell for each pair of prefixes.
   constexpr uint64_t kStringMax = std::numeric_limits<uint32_t>::max() - 1;
   if (a.size() >= kStringMax || b.size() >= kStringMax) return c.reply.error("ERR String too long for LCS");
   const uint64_t cells = (a.size() + 1) * (b.size() + 1);
-  if (!c.view.on_worker() &&
-      cells > static_cast<uint64_t>(c.server.settings().proto_max_bulk_len) / sizeof(uint32_t))
+  if (cells > c.bulk_max / sizeof(uint32_t))
     return c.reply.error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
   c.view.charge(cells / 16);
 
