@@ -14,7 +14,6 @@ constexpr char kPlainElement = 0;
 constexpr char kTimedElement = 1;
 
 constexpr char kIndexTag = 't';
-constexpr size_t kIndexExpiryBytes = 8;
 constexpr size_t kIndexPositionBytes = 5;
 
 // Everything in the index before this is due earlier than expiry_ms.
