@@ -151,6 +151,7 @@ class Dispatcher {
   void fetch(Client& client);
   void run_on_worker(Client& client, const Request& request);
   void worker_done(Client& client, LongRun& run);
+  void tell_of(Client& client, LongRun& run, bool remembers);
   void begin_pieces(Client& client, LongRun& run);
   void make_piece(Client& client);
   void end_pieces(Client& client, uint64_t mark);

@@ -143,36 +143,40 @@ void Dispatcher::worker_done(Client& client, LongRun& run) {
     if (run.tracked) server_.tracking().long_read_dropped();
     return drop(client);
   }
-  if (run.pieces) {
-    if (run.tracked) server_.tracking().long_read_dropped();
-    return begin_pieces(client, run);
-  }
   if (run.block.wanted) {  // Whether there is still nothing can be told on the reactor only.
     if (run.tracked) server_.tracking().long_read_dropped();
     client.waiting->context = {};
     client.waiting->runs = 0;
     return rerun(client);
   }
+  now_us_ = env_.clock.monotonic_us();
+  server_.stats().count_lookups(run.hits, run.misses);
+  if (run.pieces) return begin_pieces(client, run);
   const uint64_t mark = client.reply.mark();
   const bool remembers = Tracking::remembers(client.session.tracking);
   client.output.splice(std::move(run.output));
-  now_us_ = env_.clock.monotonic_us();
-  server_.stats().count_lookups(run.hits, run.misses);
-  const Request request = client.requests.front();
-  finish(client, request, mark, run.seen, false);
+  finish(client, client.requests.front(), mark, run.seen, false);
+  tell_of(client, run, remembers);
+  go_on(client);
+}
+
+// What others hear of it, and it of what changed meanwhile. Its own reply stands before that, or is begun.
+void Dispatcher::tell_of(Client& client, LongRun& run, bool remembers) {
   if (run.tracked) {
+    const Request& request = client.requests.front();
     Tracking::note(*request.command, client.requests.args(request), 0, 0, &run.effects.reads);
     server_.tracking().long_read_ends(client, run.effects.reads, remembers);
   }
   server_.deliver(run.effects, run.seen);
-  go_on(client);
 }
 
 // The worker has found that its reply would be long: server/dispatch_pieces.cc goes on with it.
 void Dispatcher::begin_pieces(Client& client, LongRun& run) {
   const uint64_t mark = client.reply.mark();
+  const bool remembers = Tracking::remembers(client.session.tracking);
   if (client.session.reply_mode != ReplyMode::kOn) {  // Nobody listens.
     finish(client, client.requests.front(), mark, 0, false);
+    tell_of(client, run, remembers);
     return go_on(client);
   }
   const auto pieces = std::make_shared<PiecewiseReply>();
@@ -192,6 +196,7 @@ void Dispatcher::begin_pieces(Client& client, LongRun& run) {
     if (durability == Durability::kSynced) server_.sync_wanted();
   }
   ++server_.stats().piecewise_replies;
+  tell_of(client, run, remembers);
   make_piece(client);
 }
 

@@ -6,6 +6,7 @@
 
 #include "server/glob.h"
 #include "server/key_walk.h"
+#include "server/long_reply.h"
 #include "server/reply_source.h"
 #include "server/string_value.h"
 #include "server/units.h"
@@ -105,7 +106,7 @@ class KeyListing final : public ReplySource {
 }  // namespace
 
 void list_keys(CommandContext& c, const KeyQuery& query) {
-  const uint64_t mark = c.reply.mark();
+  LongReply whole(c);
   const auto open = c.reply.open_array();
   size_t shown = 0;
   Pass pass(query);
@@ -114,18 +115,8 @@ void list_keys(CommandContext& c, const KeyQuery& query) {
     if (!pass.takes(walk)) continue;
     write_element(c.view, query, walk, c.reply);
     ++shown;
-    const uint64_t bytes = c.reply.mark() - mark;
-    if (bytes <= kWholeBytesMax) [[likely]]
-      continue;
-    if (c.pieces != nullptr) {
-      c.reply.rollback(mark);
-      *c.pieces = std::make_shared<KeyListing>(c.database, query);
-      return;
-    }
-    c.view.charge(kStepsOnReactor + 1);  // That is for a worker, where there is one.
-    if (bytes <= kNestedBytesMax) continue;
-    c.reply.rollback(mark);
-    return c.reply.error("ERR the reply would be longer than 512 MB: use SCAN, or KRANGE with LIMIT");
+    if (!whole.goes_on())
+      return whole.give_up([&] { return std::make_shared<KeyListing>(c.database, query); });
   }
   c.reply.close(open, shown * elements_per_key(query, c.reply));
 }

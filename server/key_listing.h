@@ -1,8 +1,7 @@
 // server/key_listing.h: KEYS and KRANGE: the keys of a range, and perhaps their values, as one reply.
 //
-// A reply of up to kWholeBytesMax is made at once. A longer one goes out in pieces (server/reply_source.h),
-// in two passes over one snapshot: RESP wants the number of elements first. In a transaction or a script a
-// reply has to be whole, and one of more than kNestedBytesMax is an error.
+// A long reply (server/long_reply.h) is made in two passes over one snapshot: RESP wants the number of
+// elements first.
 //
 // Threads: that of the view.
 #pragma once
@@ -24,9 +23,6 @@ struct KeyQuery {
   int64_t count = -1;  // Negative: all.
   std::optional<std::string> type, pattern;
 };
-
-inline constexpr uint64_t kWholeBytesMax = 1 << 20;
-inline constexpr uint64_t kNestedBytesMax = 512 << 20;
 
 // Throws what the view throws.
 void list_keys(CommandContext& c, const KeyQuery& query);

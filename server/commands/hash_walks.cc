@@ -5,33 +5,37 @@
 #include "server/bindings.h"
 #include "server/commands/element_scan.h"
 #include "server/commands/hash_support.h"
+#include "server/commands/listings.h"
 #include "server/commands/random_count.h"
 #include "server/errors.h"
+#include "server/long_reply.h"
 #include "server/types/sample.h"
 #include "server/units.h"
 
 namespace server {
 namespace {
 
-void reply_all(CommandContext& c, bool names, bool values) {
+void reply_all(CommandContext& c, HashParts parts) {
   std::optional<Header> header;
   if (!find_hash(c, c.args[1], &header)) return;
   Hash hash(c.view, c.database, c.args[1], header);
   const uint64_t size = hash.size();
   if (size > kStepsOnReactor) c.view.charge(size);  // It will not end here: leave at once.
-  if (names && values)
+  LongReply whole(c);
+  if (parts == HashParts::kBoth)
     c.reply.map(size);
   else
     c.reply.array(size);
-  hash.each([&](const Hash::Field& field) {
-    if (names) c.reply.bulk(field.name);
-    if (values) c.reply.bulk(field.value);
-    return true;
+  const bool ended = hash.each([&](const Hash::Field& field) {
+    if (parts != HashParts::kValues) c.reply.bulk(field.name);
+    if (parts != HashParts::kNames) c.reply.bulk(field.value);
+    return whole.goes_on();
   });
+  if (!ended) whole.give_up([&] { return hash_listing(c, c.args[1], parts); });
 }
-void hgetall(CommandContext& c) { reply_all(c, true, true); }
-void hkeys(CommandContext& c) { reply_all(c, true, false); }
-void hvals(CommandContext& c) { reply_all(c, false, true); }
+void hgetall(CommandContext& c) { reply_all(c, HashParts::kBoth); }
+void hkeys(CommandContext& c) { reply_all(c, HashParts::kNames); }
+void hvals(CommandContext& c) { reply_all(c, HashParts::kValues); }
 
 void hscan(CommandContext& c) {
   const auto scan = begin_element_scan(c, Type::kHash);

@@ -5,7 +5,9 @@
 
 #include "server/bindings.h"
 #include "server/commands/list_support.h"
+#include "server/commands/listings.h"
 #include "server/errors.h"
+#include "server/long_reply.h"
 #include "server/units.h"
 
 namespace server {
@@ -131,8 +133,13 @@ void lrange(CommandContext& c) {
   if (!find_list(c, c.args[1], &list)) return;
   if (!list) return c.reply.array(0);
   const Part part = part_of(*list, *start, *stop);
+  LongReply whole(c);
   c.reply.array(part.count);
-  for (List::Walk walk(*list, part.first, true, part.count); walk.next();) c.reply.bulk(walk.value());
+  for (List::Walk walk(*list, part.first, true, part.count); walk.next();) {
+    c.reply.bulk(walk.value());
+    if (!whole.goes_on())
+      return whole.give_up([&] { return list_listing(c, c.args[1], part.first, part.count); });
+  }
 }
 
 void ltrim(CommandContext& c) {

@@ -5,9 +5,11 @@
 
 #include "server/bindings.h"
 #include "server/commands/element_scan.h"
+#include "server/commands/listings.h"
 #include "server/commands/random_count.h"
 #include "server/commands/set_support.h"
 #include "server/errors.h"
+#include "server/long_reply.h"
 #include "server/types/sample.h"
 #include "server/units.h"
 
@@ -84,11 +86,13 @@ void smembers(CommandContext& c) {
   if (!find_set(c, c.args[1], &header)) return;
   Set set(c.view, c.database, c.args[1], header);
   if (set.size() > kStepsOnReactor) c.view.charge(set.size());  // It will not end here: leave at once.
+  LongReply whole(c);
   c.reply.set(set.size());
-  set.each([&](const Set::Member& member) {
+  const bool ended = set.each([&](const Set::Member& member) {
     c.reply.bulk(member.name);
-    return true;
+    return whole.goes_on();
   });
+  if (!ended) whole.give_up([&] { return set_listing(c, c.args[1]); });
 }
 
 void smove(CommandContext& c) {

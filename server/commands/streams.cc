@@ -4,8 +4,10 @@
 #include <vector>
 
 #include "server/bindings.h"
+#include "server/commands/listings.h"
 #include "server/commands/stream_support.h"
 #include "server/errors.h"
+#include "server/long_reply.h"
 #include "server/removal.h"
 #include "server/units.h"
 
@@ -275,8 +277,17 @@ void range(CommandContext& c, bool forward) {
   if (!find_stream(c, c.args[1], &stream)) return;
   if (!stream) return c.reply.array(0);
   if (count == 0) return c.reply.null_array();
+  LongReply whole(c);
   const auto entries = c.reply.open_array();
-  c.reply.close(entries, reply_entries(c, *stream, *from, *to, count.value_or(0), forward));
+  size_t shown = 0;
+  for (Stream::Walk walk(*stream, *from, *to, forward); (!count || shown < *count) && walk.next(); ++shown) {
+    reply_entry(c.reply, walk.id(), walk.entry());
+    if (!whole.goes_on()) {
+      return whole.give_up(
+          [&] { return stream_listing(c, c.args[1], *from, *to, count.value_or(0), forward); });
+    }
+  }
+  c.reply.close(entries, shown);
 }
 void xrange(CommandContext& c) { range(c, true); }
 void xrevrange(CommandContext& c) { range(c, false); }

@@ -4,8 +4,10 @@
 #include <string>
 
 #include "server/bindings.h"
+#include "server/commands/listings.h"
 #include "server/commands/zset_support.h"
 #include "server/errors.h"
+#include "server/long_reply.h"
 #include "server/removal.h"
 #include "server/units.h"
 
@@ -88,13 +90,13 @@ bool parse_query(CommandContext& c, size_t first, bool stores, Query* query) {
   return true;
 }
 
-// Calls use(cursor) for what the query asks for, in its order.
+// Calls use(cursor) for what the query asks for, in its order, until it returns false; whether it never did.
 template <typename Use>
-void each_by_rank(Zset& zset, const RankRange& ranks, bool backward, Use use) {
+bool each_by_rank(Zset& zset, const RankRange& ranks, bool backward, Use use) {
   auto cursor = zset.at(backward ? zset.size() - 1 - ranks.first : ranks.first);
   for (uint64_t rank = ranks.first;; ++rank, cursor.step(backward)) {
-    use(cursor);
-    if (rank == ranks.last) return;
+    if (!use(cursor)) return false;
+    if (rank == ranks.last) return true;
   }
 }
 
@@ -102,8 +104,8 @@ void each_by_rank(Zset& zset, const RankRange& ranks, bool backward, Use use) {
 constexpr int64_t kWalkMax = 64;
 
 template <typename Use>
-void each_between(Zset& zset, const ZsetRange& range, const Query& query, Use use) {
-  if (query.offset < 0 || query.limit == 0 || range.first >= range.end) return;
+bool each_between(Zset& zset, const ZsetRange& range, const Query& query, Use use) {
+  if (query.offset < 0 || query.limit == 0 || range.first >= range.end) return true;
   const bool backward = query.direction == Direction::kBackward;
   const bool far = query.offset > kWalkMax;
   auto cursor = [&] {
@@ -115,11 +117,22 @@ void each_between(Zset& zset, const ZsetRange& range, const Query& query, Use us
   }();
   int64_t skip = far ? 0 : query.offset, left = query.limit;
   for (; cursor.valid(); cursor.step(backward)) {
-    if (backward ? cursor.lies_before(range.first) : !cursor.lies_before(range.end)) return;
+    if (backward ? cursor.lies_before(range.first) : !cursor.lies_before(range.end)) return true;
     if (skip-- > 0) continue;
-    use(cursor);
-    if (--left == 0) return;
+    if (!use(cursor)) return false;
+    if (--left == 0) return true;
   }
+  return true;
+}
+
+// What each_between() shows, by rank. Requires: that is something.
+RankRange ranks_between(Zset& zset, const ZsetRange& range, const Query& query) {
+  const uint64_t begin = zset.rank(range.first), end = zset.rank(range.end);
+  const auto offset = static_cast<uint64_t>(query.offset);
+  uint64_t count = end - begin - offset;
+  if (query.limit >= 0) count = std::min(count, static_cast<uint64_t>(query.limit));
+  const uint64_t first = (query.direction == Direction::kBackward ? zset.size() - end : begin) + offset;
+  return {first, first + count - 1};
 }
 
 ZsetRange range_of(Zset& zset, const Query& query) {
@@ -133,24 +146,32 @@ void read_range(CommandContext& c, Query query) {
   if (!header) return c.reply.array(0);
   Zset zset(c.view, header);
   const bool backward = query.direction == Direction::kBackward;
+  LongReply whole(c);
   const auto use = [&](const Zset::Cursor& at) {
     if (query.with_scores)
-      reply_scored(c, at.member(), at.score(), true);
+      reply_scored(c.reply, at.member(), at.score(), true);
     else
       c.reply.bulk(at.member());
+    return whole.goes_on();
+  };
+  const auto give_up = [&](const RankRange& ranks) {
+    whole.give_up([&] { return zset_listing(c, c.args[1], ranks, backward, query.with_scores); });
   };
   if (query.by == By::kRank) {
     const auto ranks = clip_ranks(query.start, query.stop, zset.size());
     if (!ranks) return c.reply.array(0);
-    begin_scored(c, ranks->last - ranks->first + 1, query.with_scores);
-    return each_by_rank(zset, *ranks, backward, use);
+    begin_scored(c.reply, ranks->last - ranks->first + 1, query.with_scores);
+    if (!each_by_rank(zset, *ranks, backward, use)) give_up(*ranks);
+    return;
   }
   const auto open = c.reply.open_array();
+  const ZsetRange range = range_of(zset, query);
   size_t count = 0;
-  each_between(zset, range_of(zset, query), query, [&](const Zset::Cursor& at) {
-    use(at);
+  const bool ended = each_between(zset, range, query, [&](const Zset::Cursor& at) {
     ++count;
+    return use(at);
   });
+  if (!ended) return give_up(ranks_between(zset, range, query));
   const bool flat = query.with_scores && c.reply.version() == resp::Version::kResp2;
   c.reply.close(open, flat ? 2 * count : count);
 }
@@ -174,7 +195,10 @@ void zrangestore(CommandContext& c) {
   if (!header) c.event(notify::kKeyMiss, "keymiss", c.args[2]);  // It writes, but this it reads.
   if (header) {
     Zset zset(c.view, header);
-    const auto use = [&](const Zset::Cursor& at) { found.add(at.member(), at.score()); };
+    const auto use = [&](const Zset::Cursor& at) {
+      found.add(at.member(), at.score());
+      return true;
+    };
     if (query.by == By::kRank) {
       if (const auto ranks = clip_ranks(query.start, query.stop, zset.size()))
         each_by_rank(zset, *ranks, query.direction == Direction::kBackward, use);

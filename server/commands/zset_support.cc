@@ -199,18 +199,18 @@ void MemberList::store(CommandContext& c, std::string_view key, const char* even
 }
 
 void MemberList::reply(CommandContext& c, bool with_scores) const {
-  begin_scored(c, members_.size(), with_scores);
-  for (const Member& member : members_) reply_scored(c, member.member, member.score, with_scores);
+  begin_scored(c.reply, members_.size(), with_scores);
+  for (const Member& member : members_) reply_scored(c.reply, member.member, member.score, with_scores);
 }
 
-void begin_scored(CommandContext& c, size_t count, bool with_scores) {
-  c.reply.array(with_scores && c.reply.version() == resp::Version::kResp2 ? 2 * count : count);
+void begin_scored(resp::ReplyWriter& reply, size_t count, bool with_scores) {
+  reply.array(with_scores && reply.version() == resp::Version::kResp2 ? 2 * count : count);
 }
 
-void reply_scored(CommandContext& c, std::string_view member, double score, bool with_score) {
-  if (with_score && c.reply.version() == resp::Version::kResp3) c.reply.array(2);
-  c.reply.bulk(member);
-  if (with_score) c.reply.number(score);
+void reply_scored(resp::ReplyWriter& reply, std::string_view member, double score, bool with_score) {
+  if (with_score && reply.version() == resp::Version::kResp3) reply.array(2);
+  reply.bulk(member);
+  if (with_score) reply.number(score);
 }
 
 // ---- popping

@@ -74,8 +74,8 @@ class MemberList {
 };
 
 // One element of a reply with scores: two replies in RESP2, a pair in RESP3.
-void reply_scored(CommandContext& c, std::string_view member, double score, bool with_score);
-void begin_scored(CommandContext& c, size_t count, bool with_scores);
+void reply_scored(resp::ReplyWriter& reply, std::string_view member, double score, bool with_score);
+void begin_scored(resp::ReplyWriter& reply, size_t count, bool with_scores);
 
 // Members have been removed and the sorted set saved: `name` tells of it, "del" if none are left.
 void tell_removed(CommandContext& c, std::string_view key, const char* name, const Zset& zset);

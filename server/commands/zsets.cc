@@ -156,7 +156,7 @@ void zpopmax(CommandContext& c) { pop(c, ZsetEnd::kMax); }
 
 void reply_at(CommandContext& c, Zset& zset, uint64_t rank, bool with_score) {
   const auto cursor = zset.at(rank);
-  reply_scored(c, cursor.member(), cursor.score(), with_score);
+  reply_scored(c.reply, cursor.member(), cursor.score(), with_score);
 }
 
 // `wanted` different elements, all sets of them equally likely. Requires: wanted <= zset.size().
@@ -176,7 +176,7 @@ void reply_distinct(CommandContext& c, Zset& zset, uint64_t wanted, Random& rand
   uint64_t left = size;
   for (auto cursor = zset.at(0); wanted > 0; cursor.next(), --left) {
     if (wanted < left && random.below(left) >= wanted) continue;
-    reply_scored(c, cursor.member(), cursor.score(), with_scores);
+    reply_scored(c.reply, cursor.member(), cursor.score(), with_scores);
     --wanted;
   }
 }
@@ -202,7 +202,7 @@ void zrandmember(CommandContext& c) {
   if (*count < 0) {
     if (!random_replies_allowed(*count, c.reply)) return;
     const uint64_t wanted = 0 - static_cast<uint64_t>(*count);
-    begin_scored(c, wanted, with_scores);
+    begin_scored(c.reply, wanted, with_scores);
     for (uint64_t i = 0; i < wanted; ++i) {
       c.view.charge(1);
       reply_at(c, zset, random.below(zset.size()), with_scores);
@@ -210,7 +210,7 @@ void zrandmember(CommandContext& c) {
     return;
   }
   const uint64_t wanted = std::min(static_cast<uint64_t>(*count), zset.size());
-  begin_scored(c, wanted, with_scores);
+  begin_scored(c.reply, wanted, with_scores);
   reply_distinct(c, zset, wanted, random, with_scores);
 }
 

@@ -82,9 +82,9 @@ class Hash {
 
   // ---- all fields, as they are stored
   // Calls use(field) for each, in no order that means anything; names and values are valid until it returns.
-  // Stops when it returns false.
+  // Stops when it returns false; whether it never did.
   template <typename Use>
-  void each(Use use);
+  bool each(Use use);
   // Some `count` fields from `cursor` on; returns the cursor for the next, 0 at the end.
   template <typename Use>
   uint64_t scan(uint64_t cursor, uint64_t count, Use use);
@@ -148,19 +148,20 @@ class Hash {
 };
 
 template <typename Use>
-void Hash::each(Use use) {
-  if (!exists()) return;
+bool Hash::each(Use use) {
+  if (!exists()) return true;
   if (large()) {
     HashedWalk walk(view_, object_);
     for (bool there = walk.first(); there; there = walk.next()) {
       const Field field = decode_element(walk.name(), walk.value());
-      if (!past(field.expiry_ms) && !use(field)) return;
+      if (!past(field.expiry_ms) && !use(field)) return false;
     }
-    return;
+    return true;
   }
   Reader fields = reader();
   for (Field field; fields.next(&field);)
-    if (!past(field.expiry_ms) && !use(field)) return;
+    if (!past(field.expiry_ms) && !use(field)) return false;
+  return true;
 }
 
 template <typename Use>

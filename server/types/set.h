@@ -67,9 +67,10 @@ class Set {
   void contains(std::span<const std::string> names, std::vector<char>* result);
 
   // ---- all members, as they are stored
-  // Calls use(member) for each; the name is valid until it returns. Stops when it returns false.
+  // Calls use(member) for each; the name is valid until it returns. Stops when it returns false; whether it
+  // never did.
   template <typename Use>
-  void each(Use use);
+  bool each(Use use);
   // Some `count` members from `cursor` on; returns the cursor for the next, 0 at the end.
   template <typename Use>
   uint64_t scan(uint64_t cursor, uint64_t count, Use use);
@@ -126,15 +127,16 @@ class SetBuilder {
 };
 
 template <typename Use>
-void Set::each(Use use) {
+bool Set::each(Use use) {
   if (large()) {
     HashedWalk walk(view_, object_);
     for (bool there = walk.first(); there; there = walk.next())
-      if (!use(Member{walk.name()})) return;
-    return;
+      if (!use(Member{walk.name()})) return false;
+    return true;
   }
   for (std::string_view rest = members_; !rest.empty();)
-    if (!use(Member{take_bytes(&rest)})) return;
+    if (!use(Member{take_bytes(&rest)})) return false;
+  return true;
 }
 
 template <typename Use>

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "server/long_reply.h"
 #include "server/reply_source.h"
 #include "tests/server/server_harness.h"
 
