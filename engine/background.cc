@@ -1,22 +1,27 @@
 // Background work: flushes, compactions, installing their results, removing what is obsolete.
 //
-//   schedule -> start_flush / start_compaction -> run_merge (slice by slice) -> merge_finished
+//   schedule -> start_flush / start_compaction -> run_merge (step by step: a slice, and the disk's part of
+//            the last one beside it) -> merge_finished
 //            -> install -> start_install (a worker opens the tables and appends the edit) -> installed
 #include <algorithm>
 
 #include "engine/engine_impl.h"
 #include "engine/file_names.h"
+#include "engine/run_ahead.h"
 
 namespace engine {
 
 namespace {
 
-constexpr uint64_t kFlushSliceBytes = 1 << 20;
-constexpr uint64_t kCompactionSliceBytes = 256 << 10;
+constexpr uint64_t kFlushSliceBytes = 1 << 20;  // Of input, in a step.
+constexpr uint64_t kCompactionSliceBytes = 512 << 10;
 constexpr uint64_t kRetryUs = 1'000'000;  // The first wait; each is twice the last.
 constexpr uint64_t kRetryMaxUs = 64'000'000;
 constexpr uint64_t kShunUs = 600'000'000;
-constexpr uint64_t kCompactionReadAheadBytes = 256 << 10;
+// Of all inputs together, each by its share of what a slice takes up; there are three times as much in
+// memory.
+constexpr uint64_t kCompactionReadAheadBytes = 512 << 10;
+constexpr uint64_t kReadAheadBytesMin = 32 << 10;
 // Every run that may hold a key adds its filter's false positives, and all levels above the last hold a small
 // part of the records: there bits are worth most (Dayan et al., "Monkey", SIGMOD 2017).
 constexpr uint32_t kFilterBits = 10, kFilterBitsAbove = 16;
@@ -35,7 +40,9 @@ struct EngineImpl::Merge {
   CompactionPlan plan;                      // A compaction.
   uint64_t born = 0;                        // next_table_ when it began.
   bool manual = false;                      // A compaction that the front of manual_ asked for.
-  Status status;
+  uint64_t memory_bytes = 0;                // Of what is read ahead, about.
+  int running = 0;                          // Of the present step: slice and errand.
+  Status slice, errand;                     // How they ended.
 };
 
 void EngineImpl::Trouble::failed(const Status& why, uint64_t now_us) {
@@ -48,6 +55,16 @@ const Status& EngineImpl::background_error() const {
   if (!flush_trouble_.status.ok()) return flush_trouble_.status;
   if (!compaction_trouble_.status.ok() || shunned_.empty()) return compaction_trouble_.status;
   return shunned_.back().status;
+}
+
+uint64_t EngineImpl::merge_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& merge : {flush_running_, compaction_running_}) {
+    if (!merge) continue;
+    const uint64_t slice = merge->memtable ? kFlushSliceBytes : kCompactionSliceBytes;
+    bytes += 2 * slice + merge->memory_bytes;  // What one slice has made is written while the next one runs.
+  }
+  return bytes;
 }
 
 TableOptions EngineImpl::table_options(int level) const {
@@ -107,7 +124,7 @@ void EngineImpl::start_flush() {
                                           std::vector<std::shared_ptr<const void>>{view, merge->memtable},
                                           [this] { return next_table_.fetch_add(1); });
   flush_running_ = merge;
-  run_merge(std::move(merge));
+  run_merge(merge);
 }
 
 // The sublevels that iterators have met so often that to merge them would have cost less.
@@ -164,35 +181,66 @@ void EngineImpl::start_compaction() {
   }
   std::vector<std::shared_ptr<const void>> keep_alive{version_};
   std::vector<std::unique_ptr<Iterator>> inputs;
+  std::vector<std::shared_ptr<RunAhead>> ahead;
+  uint64_t input_bytes = 1;
+  for (const Run& run : merge->plan.inputs) input_bytes += run.bytes();
   for (const Run& run : merge->plan.inputs) {
-    std::shared_ptr<BlockSource> source = blocking_source(kCompactionReadAheadBytes);
+    const uint64_t share = kCompactionReadAheadBytes * run.bytes() / input_bytes;
+    const uint64_t stretch = std::max(share, kReadAheadBytesMin);
+    merge->memory_bytes += RunAhead::memory_bytes(stretch);
+    auto source = std::make_shared<RunAhead>(run, stretch);
     inputs.push_back(run_iterator(run, *source));
-    keep_alive.push_back(std::move(source));
+    ahead.push_back(std::move(source));
   }
-  merge->job = std::make_unique<MergeJob>(env_, schema_, std::move(options), std::move(inputs),
-                                          std::move(keep_alive), [this] { return next_table_.fetch_add(1); });
-  run_merge(std::move(merge));
+  merge->job = std::make_unique<MergeJob>(
+      env_, schema_, std::move(options), std::move(inputs), std::move(keep_alive),
+      [this] { return next_table_.fetch_add(1); }, std::move(ahead));
+  run_merge(merge);
 }
 
-void EngineImpl::run_merge(std::shared_ptr<Merge> merge) {
-  ++jobs_;
+void EngineImpl::run_merge(const std::shared_ptr<Merge>& merge) {
   Merge* m = merge.get();
-  const uint64_t slice = m->lane == Lane::kFlush ? kFlushSliceBytes : kCompactionSliceBytes;
+  const uint64_t bytes = m->lane == Lane::kFlush ? kFlushSliceBytes : kCompactionSliceBytes;
+  m->job->begin_step();
+  const bool slice = m->job->has_slice(), errand = m->job->has_errand();
+  m->running = int{slice} + int{errand};
+  jobs_ += m->running;
+  const auto over = [this, merge] {
+    --jobs_;
+    if (--merge->running == 0) step_over(merge);
+  };
+  if (errand)
+    env_.executor.submit(
+        m->lane, [m, bytes] { m->errand = m->job->errand(bytes); }, over);
+  if (slice)
+    env_.executor.submit(
+        m->lane, [m, bytes] { m->slice = m->job->slice(bytes); }, over);
+}
+
+void EngineImpl::step_over(const std::shared_ptr<Merge>& merge) {
+  const Status& status = merge->slice.ok() ? merge->errand : merge->slice;
+  if (!status.ok() || stopping_) {
+    abandon(merge);
+  } else if (merge->job->finished()) {
+    merge_finished(merge);
+  } else {
+    run_merge(merge);
+    return;
+  }
+  check_waiters();
+}
+
+void EngineImpl::abandon(const std::shared_ptr<Merge>& merge) {
+  ++jobs_;
   env_.executor.submit(
-      m->lane, [m, slice] { m->status = m->job->run_slice(slice); },
+      merge->lane, [m = merge.get()] { m->job->discard(); },
       [this, merge] {
         --jobs_;
-        if (!merge->status.ok()) {
-          merge_failed(merge, merge->status);
-        } else if (stopping_) {
-          merge->job->discard();
+        const Status& status = merge->slice.ok() ? merge->errand : merge->slice;
+        if (!status.ok())
+          merge_failed(merge, status);
+        else
           (merge->memtable ? flush_running_ : compaction_running_) = nullptr;
-        } else if (merge->job->finished()) {
-          merge_finished(merge);
-        } else {
-          run_merge(merge);
-          return;
-        }
         check_waiters();
       });
 }

@@ -148,7 +148,9 @@ class EngineImpl final : public Engine {
   void start_flush();
   void start_compaction();
   std::optional<CompactionPlan> pick_for_readers();
-  void run_merge(std::shared_ptr<Merge> merge);
+  void run_merge(const std::shared_ptr<Merge>& merge);
+  void step_over(const std::shared_ptr<Merge>& merge);
+  void abandon(const std::shared_ptr<Merge>& merge);
   void merge_finished(const std::shared_ptr<Merge>& merge);
   void merge_failed(const std::shared_ptr<Merge>& merge, const Status& status);
   void shun(const CompactionPlan& plan, const Status& status);
@@ -169,6 +171,7 @@ class EngineImpl final : public Engine {
     if (listener_) listener_();
   }
   CompactionTuning tuning() const;
+  uint64_t merge_bytes() const;  // Memory of flush and compaction, about.
   TableOptions table_options(int level) const;
   std::string path(std::string_view name) const { return options_.directory + "/" + std::string(name); }
 

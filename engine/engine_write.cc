@@ -203,7 +203,7 @@ void EngineImpl::set_memory(uint64_t bytes) {
 
 void EngineImpl::divide_memory() {
   // Memtables come first, filters and indexes are what they are, and the caches share the rest.
-  uint64_t taken = options_.memtable_bytes + filters_and_indexes_;
+  uint64_t taken = options_.memtable_bytes + filters_and_indexes_ + merge_bytes();
   for (const auto& frozen : frozen_) taken += frozen->table->bytes();
   for (const auto& retiring : retiring_) taken += retiring.memtable->table->bytes();
   const uint64_t rest = options_.memory_bytes > taken ? options_.memory_bytes - taken : 0;

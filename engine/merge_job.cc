@@ -4,10 +4,10 @@
 #include <optional>
 #include <utility>
 
-#include "engine/file_names.h"
 #include "engine/loser_tree.h"
+#include "engine/merge_output.h"
 #include "engine/record.h"
-#include "engine/table_read_back.h"
+#include "engine/run_ahead.h"
 
 namespace engine {
 namespace {
@@ -44,95 +44,21 @@ class Below {
   std::vector<Cursor> runs_;
 };
 
-// The files of the output, one after the other.
-class Output {
- public:
-  Output(FileSystem& files, const MergeOptions& options, std::function<uint64_t()> next_number)
-      : files_(files), options_(options), next_number_(std::move(next_number)) {}
-
-  Status add(std::string_view key, std::string_view value, uint8_t flags) {
-    const bool at_border = pass_borders(key);
-    if (builder_ && ends_before(at_border)) {
-      if (Status s = end_file(); !s.ok()) return s;
-    }
-    if (!builder_) {
-      if (Status s = begin_file(); !s.ok()) return s;
-    }
-    return builder_->add(key, value, flags);
-  }
-  Status finish() {
-    if (builder_) {
-      if (Status s = end_file(); !s.ok()) return s;
-    }
-    return tables_.empty() ? Status() : files_.sync_directory(options_.directory);
-  }
-  void remove_all() {
-    builder_.reset();
-    for (const uint64_t number : created_) (void)files_.remove(table_path(options_.directory, number)).ok();
-    created_.clear();
-    tables_.clear();
-  }
-  std::vector<TableMeta>& tables() { return tables_; }
-
- private:
-  // Moves on to the first border behind `key`; true if the file, as it is, ends before one that is passed.
-  bool pass_borders(std::string_view key) {
-    const size_t before = border_;
-    while (border_ < options_.borders.size() && options_.borders[border_] <= key) ++border_;
-    borders_passed_ += border_ - before;
-    return border_ != before;
-  }
-  bool ends_before(bool at_border) const {
-    const uint64_t bytes = builder_->file_bytes();
-    const uint64_t full = options_.table_bytes;
-    // Where borders come rarely one is worth a short file, where they come often the next will do as well.
-    if (at_border) return bytes >= full / 16 * std::min<uint64_t>(3 + borders_passed_, 12);
-    if (bytes < full) return false;
-    return border_ == options_.borders.size() || bytes >= full + full / 2;
-  }
-  Status begin_file() {
-    const uint64_t number = next_number_();
-    auto file = files_.open(table_path(options_.directory, number), OpenMode::kCreate, Caching::kNone);
-    if (!file.ok()) return file.status();
-    created_.push_back(number);
-    builder_ = std::make_unique<TableBuilder>(std::move(file.value()), number, options_.table);
-    borders_passed_ = 0;
-    return {};
-  }
-  Status end_file() {
-    auto meta = builder_->finish(options_.first_lsn, options_.last_lsn);
-    builder_.reset();
-    if (!meta.ok()) return meta.status();
-    tables_.push_back(std::move(meta.value()));
-    return {};
-  }
-
-  FileSystem& files_;
-  const MergeOptions& options_;
-  const std::function<uint64_t()> next_number_;
-  std::unique_ptr<TableBuilder> builder_;  // Of the file that is being written.
-  std::vector<uint64_t> created_;
-  std::vector<TableMeta> tables_;
-  size_t border_ = 0;            // The first border behind the last key.
-  uint64_t borders_passed_ = 0;  // Since the file began.
-};
-
 }  // namespace
 
 struct MergeJob::Impl {
   Impl(Env& env, const Schema& the_schema, MergeOptions the_options,
        std::vector<std::unique_ptr<Iterator>> inputs, std::vector<std::shared_ptr<const void>> kept,
-       std::function<uint64_t()> next_number)
+       std::function<uint64_t()> next_number, std::vector<std::shared_ptr<RunAhead>> the_ahead)
       : schema(the_schema),
         options(std::move(the_options)),
         keep_alive(std::move(kept)),
+        ahead(std::move(the_ahead)),
         tree(std::move(inputs)),
         below(options.below, options.below_level),
-        output(env.files, options, std::move(next_number)),
-        files(env.files) {}
+        output(env.files, options, std::move(next_number)) {}
 
-  Status run(uint64_t bytes);
-  Status read_back(uint64_t bytes);
+  Status merge(uint64_t bytes);
   Status merge_key();
   Status emit(std::string_view key, std::string_view value, uint8_t flags);
   void step();
@@ -143,19 +69,16 @@ struct MergeJob::Impl {
 
   const Schema& schema;
   const MergeOptions options;
-  const std::vector<std::shared_ptr<const void>> keep_alive;  // Outlives the tree.
+  const std::vector<std::shared_ptr<const void>> keep_alive;  // Outlives the tree,
+  const std::vector<std::shared_ptr<RunAhead>> ahead;         // and so do these.
   LoserTree tree;
   Below below;
-  Output output;
+  MergeOutput output;
   MergeResult result;
-  FileSystem& files;
-  std::unique_ptr<TableReadBack> reading_back;
-  size_t read_back_tables = 0;  // So many of the result are known to be on the disk as they were written.
-  bool written = false;
   uint64_t read_bytes = 0;  // In this slice.
   bool started = false;
-  bool over = false;  // Finished, failed or discarded.
-  bool finished = false;
+  bool merged = false;  // All there was.
+  bool discarded = false;
 
   ObjectId owner = kNoObject;  // Of the last key, and what is known of it.
   bool owner_dead = false;
@@ -224,9 +147,8 @@ Status MergeJob::Impl::merge_key() {
   return emit(key, value, flags);
 }
 
-Status MergeJob::Impl::run(uint64_t bytes) {
+Status MergeJob::Impl::merge(uint64_t bytes) {
   using State = Iterator::State;
-  if (written) return read_back(bytes);
   read_bytes = 0;
   if (!started) {
     started = true;
@@ -238,50 +160,61 @@ Status MergeJob::Impl::run(uint64_t bytes) {
   INVARIANT(tree.state() != State::kCold);  // Inputs of a worker block.
   if (tree.state() == State::kFailed) return tree.status();
   if (tree.state() == State::kAt) return {};
-
-  if (Status s = output.finish(); !s.ok()) return s;
-  result.tables = std::move(output.tables());
-  for (const TableMeta& table : result.tables) result.written_bytes += table.file_bytes;
-  written = true;
-  finished = over = result.tables.empty();
-  return {};
-}
-
-Status MergeJob::Impl::read_back(uint64_t bytes) {
-  const TableMeta& table = result.tables[read_back_tables];
-  if (!reading_back)
-    reading_back = std::make_unique<TableReadBack>(files, table_path(options.directory, table.number), table);
-  Result<bool> whole = reading_back->step(bytes);
-  if (!whole.ok()) return whole.status();
-  if (!*whole) return {};
-  reading_back.reset();
-  finished = over = ++read_back_tables == result.tables.size();
-  return {};
+  merged = true;
+  return output.finish();
 }
 
 MergeJob::MergeJob(Env& env, const Schema& schema, MergeOptions options,
                    std::vector<std::unique_ptr<Iterator>> inputs,
-                   std::vector<std::shared_ptr<const void>> keep_alive, std::function<uint64_t()> next_number)
+                   std::vector<std::shared_ptr<const void>> keep_alive, std::function<uint64_t()> next_number,
+                   std::vector<std::shared_ptr<RunAhead>> ahead)
     : impl_(std::make_unique<Impl>(env, schema, std::move(options), std::move(inputs), std::move(keep_alive),
-                                   std::move(next_number))) {}
+                                   std::move(next_number), std::move(ahead))) {}
 MergeJob::~MergeJob() = default;
 
-Status MergeJob::run_slice(uint64_t bytes) {
-  INVARIANT(!impl_->over);
-  Status s = impl_->run(bytes);
+void MergeJob::begin_step() {
+  INVARIANT(!impl_->discarded && !finished());
+  impl_->output.hand_over();
+  for (const auto& run : impl_->ahead) run->hand_over();
+}
+
+bool MergeJob::has_slice() const { return !impl_->merged; }
+
+bool MergeJob::has_errand() const {
+  const auto wants = [](const std::shared_ptr<RunAhead>& run) { return run->has_work(); };
+  return impl_->output.has_work() ||
+         (has_slice() && std::any_of(impl_->ahead.begin(), impl_->ahead.end(), wants));
+}
+
+Status MergeJob::slice(uint64_t bytes) { return impl_->merge(bytes); }
+
+Status MergeJob::errand(uint64_t bytes) {
+  // First what the next slice would wait for.
+  for (const auto& run : impl_->ahead)
+    if (run->has_work()) run->read();
+  return impl_->output.has_work() ? impl_->output.work(bytes) : Status();
+}
+
+Status MergeJob::run_step(uint64_t bytes) {
+  begin_step();
+  Status s = has_errand() ? errand(bytes) : Status();
+  if (s.ok() && has_slice()) s = slice(bytes);
   if (!s.ok()) discard();
   return s;
 }
 
-bool MergeJob::finished() const { return impl_->finished; }
+bool MergeJob::finished() const { return impl_->output.done(); }
 
 MergeResult MergeJob::take_result() {
-  INVARIANT(impl_->finished);
-  return std::move(impl_->result);
+  INVARIANT(finished());
+  MergeResult& result = impl_->result;
+  result.tables = impl_->output.tables();
+  for (const TableMeta& table : result.tables) result.written_bytes += table.file_bytes;
+  return std::move(result);
 }
 
 void MergeJob::discard() {
-  impl_->over = true;
+  impl_->discarded = true;
   impl_->output.remove_all();
 }
 

@@ -1,4 +1,10 @@
-// engine/merge_job.h: turns runs into new tables, in short slices: what flush and compaction both are.
+// engine/merge_job.h: turns runs into new tables, in short steps: what flush and compaction both are.
+//
+// A step is a slice, which merges in memory, and beside it an errand, which writes what the last slice made,
+// reads back what is whole, and reads what the next slice will want:
+//
+//     begin_step() ─┬─▶ slice()  on one worker  ─┬─▶ begin_step() … until finished()
+//                   └─▶ errand() on another one ─┘
 //
 // The inputs are merged newest first; of each key the newest record stays. On the way
 //   - debts of kUnsettled records are paid (engine/record.h) and gathered as count deltas;
@@ -8,7 +14,8 @@
 //     their turn;
 //   - tombstones, and kUnsettled flags, go where no deeper run can hold the key.
 //
-// Threads: run_slice() on a worker, one slice at a time; everything else on the reactor between slices.
+// Threads: slice() and errand() on workers, each once a step, at the same time or not; everything else on the
+// reactor between steps.
 #pragma once
 
 #include <cstdint>
@@ -47,23 +54,32 @@ struct MergeResult {
   uint64_t read_records = 0, written_records = 0, written_bytes = 0;
 };
 
+class RunAhead;
+
 class MergeJob {
  public:
   // `inputs` newest first, owned (memtable iterators, run iterators); `keep_alive` is whatever they read
-  // from. Table numbers are drawn from `next_number` (called on the worker; must be thread-safe or
-  // pre-reserved).
+  // from; `ahead` those of their sources that the errands fill. Table numbers are drawn from `next_number`
+  // (called on the worker; must be thread-safe or pre-reserved).
   MergeJob(Env& env, const Schema& schema, MergeOptions options,
            std::vector<std::unique_ptr<Iterator>> inputs, std::vector<std::shared_ptr<const void>> keep_alive,
-           std::function<uint64_t()> next_number);
+           std::function<uint64_t()> next_number, std::vector<std::shared_ptr<RunAhead>> ahead = {});
   ~MergeJob();
 
-  // Works until about `bytes` of input are merged or the end is reached (256 KB are some 0.5 ms, but for the
-  // slice in which a file ends and is synced). Blocking. After an error the job is over and its output files
-  // are removed; its inputs are as they were. Requires: !finished(), no error before.
-  Status run_slice(uint64_t bytes);
+  // Gives to each side what the other has done. Requires: neither runs, !finished(), no error before.
+  void begin_step();
+  bool has_slice() const;   // There is input left.
+  bool has_errand() const;  // One of the two is true until finished().
+  // Merges until about `bytes` of input are read or the end is reached: 256 KB are some 0.5 ms.
+  Status slice(uint64_t bytes);
+  // Writes, about as much as a slice makes, and reads, blocking.
+  Status errand(uint64_t bytes);
+  // All of a step on one worker; after an error, discard() too.
+  Status run_step(uint64_t bytes);
   bool finished() const;
   MergeResult take_result();  // Requires: finished().
-  // Removes what was written (the job is abandoned). Blocking: on a worker, like a slice.
+  // Removes what was written: the job is abandoned, or has failed, its inputs as they were. Blocking: on a
+  // worker, but between steps.
   void discard();
 
  private:

@@ -30,11 +30,26 @@ struct HashState {
   XXH3_state_t* state;
 };
 
+class FileSink final : public TableSink {
+ public:
+  explicit FileSink(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  Status append(std::string_view bytes) override {
+    Status s = file_->write(written_, bytes);
+    written_ += bytes.size();
+    return s;
+  }
+  Status end() override { return file_->sync(); }
+
+ private:
+  const std::unique_ptr<File> file_;
+  uint64_t written_ = 0;
+};
+
 }  // namespace
 
 struct TableBuilder::Impl {
-  Impl(std::unique_ptr<File> new_file, uint64_t number, const TableOptions& the_options)
-      : file(std::move(new_file)), options(the_options) {
+  Impl(std::unique_ptr<TableSink> new_sink, uint64_t number, const TableOptions& the_options)
+      : sink(std::move(new_sink)), options(the_options) {
     meta.number = number;
     const uint64_t wanted = options.block_bytes;
     block_bytes_max =
@@ -109,7 +124,7 @@ struct TableBuilder::Impl {
   Status write(uint64_t length) {
     const std::string_view bytes = std::string_view(pending).substr(0, length);
     XXH3_64bits_update(checksum.state, bytes.data(), bytes.size());
-    if (Status s = file->write(written, bytes); !s.ok()) return failed = s;
+    if (Status s = sink->append(bytes); !s.ok()) return failed = s;
     written += length;
     pending.erase(0, length);
     return {};
@@ -157,13 +172,13 @@ struct TableBuilder::Impl {
     footer.hash_seed = options.hash_seed;
     footer.encode(pending);
     if (Status s = write(pending.size()); !s.ok()) return s;
-    if (Status s = file->sync(); !s.ok()) return failed = s;
+    if (Status s = sink->end(); !s.ok()) return failed = s;
     meta.file_bytes = written;
     meta.checksum = XXH3_64bits_digest(checksum.state);
     return {};
   }
 
-  std::unique_ptr<File> file;
+  const std::unique_ptr<TableSink> sink;
   TableOptions options;
   uint64_t block_bytes_max;
   TableMeta meta;        // largest: the last key of the last block that was ended.
@@ -177,8 +192,10 @@ struct TableBuilder::Impl {
   Status failed;                 // The first error; final.
 };
 
+TableBuilder::TableBuilder(std::unique_ptr<TableSink> sink, uint64_t number, const TableOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(sink), number, options)) {}
 TableBuilder::TableBuilder(std::unique_ptr<File> file, uint64_t number, const TableOptions& options)
-    : impl_(std::make_unique<Impl>(std::move(file), number, options)) {}
+    : TableBuilder(std::make_unique<FileSink>(std::move(file)), number, options) {}
 TableBuilder::~TableBuilder() = default;
 
 Status TableBuilder::add(std::string_view key, std::string_view value, uint8_t flags) {

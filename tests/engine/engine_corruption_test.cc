@@ -138,7 +138,7 @@ TEST_SUITE("engine/corruption") {
   }
 
   TEST_CASE("a file cut short anywhere is an error that names it, or a log that ends earlier") {
-    const Original original = make(3, false);
+    const Original original = make(7, false);
     Tally tally;
     SimEntropy dice(3);
     for (const std::string& path : files_of(*original.disk)) {

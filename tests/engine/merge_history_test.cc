@@ -258,7 +258,7 @@ class Store {
     MergeJob job(world_.env, schema_, std::move(options), std::move(inputs), {},
                  [&] { return next_table_++; });
     while (!job.finished()) {
-      const Status s = job.run_slice(1 + random_() % 5000);
+      const Status s = job.run_step(1 + random_() % 5000);
       INFO(s.message());
       REQUIRE(s.ok());
     }

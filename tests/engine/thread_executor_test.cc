@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -9,7 +10,7 @@
 using namespace engine;
 
 TEST_SUITE("engine/lane_queue") {
-  TEST_CASE("a worker is kept for the log, one more for cold reads, and one compaction slice runs") {
+  TEST_CASE("a worker is kept for the log, one more for cold reads, and two compaction jobs run") {
     for (const int workers : {1, 2, 3, 4, 8}) {
       CAPTURE(workers);
       LaneQueue queue(workers);
@@ -20,10 +21,11 @@ TEST_SUITE("engine/lane_queue") {
         }
         return queue.running(lane) - before;
       };
-      CHECK(fill(Lane::kCompaction) == 1);
+      const int compactions = fill(Lane::kCompaction);
+      CHECK(compactions == std::clamp(workers - 2, 1, 2));
       const int long_reads = fill(Lane::kLongRead);
-      if (workers >= 4) CHECK(long_reads <= workers - 3);
-      const int background = 1 + long_reads + fill(Lane::kFlush);
+      if (workers >= 4) CHECK(long_reads <= workers - 2 - compactions);
+      const int background = compactions + long_reads + fill(Lane::kFlush);
       CHECK(background == std::max(1, workers - 2));
       const int cold = fill(Lane::kColdRead);
       CHECK(background + cold == std::max(1, workers - 1));
