@@ -24,7 +24,7 @@ constexpr uint64_t kCompactionReadAheadBytes = 512 << 10;
 constexpr uint64_t kReadAheadBytesMin = 32 << 10;
 // Every run that may hold a key adds its filter's false positives, and all levels above the last hold a small
 // part of the records: there bits are worth most (Dayan et al., "Monkey", SIGMOD 2017).
-constexpr uint32_t kFilterBits = 10, kFilterBitsAbove = 16;
+constexpr uint32_t kFilterBits = 12, kFilterBitsAbove = 16;
 constexpr size_t kForgetAtOnce = 4096;
 // Writers' replies are held a little once so many sublevels wait in L0, and at most this long.
 constexpr size_t kDelayFromSublevels = 16;
