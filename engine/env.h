@@ -97,7 +97,7 @@ class Entropy {
 enum class Lane : unsigned char { kLog, kColdRead, kFlush, kLongRead, kCompaction };
 inline constexpr int kLanes = 5;
 
-// Threads: submit() and post() on the reactor only.
+// Threads: submit() and post() on the reactor only, report() within `work` only.
 class Executor {
  public:
   virtual ~Executor() = default;
@@ -105,6 +105,8 @@ class Executor {
   virtual void submit(Lane lane, Task work, Task done) = 0;
   // Runs `task` on the reactor, after the present call has returned and soon.
   virtual void post(Task task) = 0;
+  // For work that goes on: runs `task` on the reactor, soon, and before the job's `done`.
+  virtual void report(Task task) = 0;
 };
 
 struct Env {

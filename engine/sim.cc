@@ -17,6 +17,8 @@ void SimExecutor::submit(Lane lane, Task work, Task done) {
 
 void SimExecutor::post(Task task) { posted_.push_back(std::move(task)); }
 
+void SimExecutor::report(Task task) { reports_.push_back(std::move(task)); }
+
 void SimExecutor::work_at(size_t index) {
   Job job = std::move(works_[index]);
   works_.erase(works_.begin() + static_cast<std::ptrdiff_t>(index));
@@ -26,29 +28,37 @@ void SimExecutor::work_at(size_t index) {
 }
 
 void SimExecutor::done_at(size_t index) {
+  while (run_report()) {  // Those of this job come first.
+  }
   Job job = std::move(dones_[index]);
   dones_.erase(dones_.begin() + static_cast<std::ptrdiff_t>(index));
   job.done();
 }
 
-bool SimExecutor::run_posted() {
-  if (posted_.empty()) return false;
-  Task task = std::move(posted_.front());
-  posted_.pop_front();
+bool SimExecutor::run_first(std::deque<Task>& tasks) {
+  if (tasks.empty()) return false;
+  Task task = std::move(tasks.front());
+  tasks.pop_front();
   task();
   return true;
 }
 
+bool SimExecutor::run_posted() { return run_first(posted_); }
+bool SimExecutor::run_report() { return run_first(reports_); }
+
 bool SimExecutor::run_one() {
-  const size_t choices = works_.size() + dones_.size() + (posted_.empty() ? 0 : 1);
+  const size_t posted = posted_.empty() ? 0 : 1;
+  const size_t choices = works_.size() + dones_.size() + posted + (reports_.empty() ? 0 : 1);
   if (choices == 0) return false;
   size_t choice = static_cast<size_t>(entropy_.below(choices));
   if (choice < works_.size()) {
     work_at(choice);
   } else if ((choice -= works_.size()) < dones_.size()) {
     done_at(choice);
-  } else {
+  } else if (choice - dones_.size() < posted) {
     run_posted();
+  } else {
+    run_report();
   }
   return true;
 }

@@ -38,13 +38,14 @@ class SimClock final : public Clock {
 };
 
 // Every job waits until told to run; which one does is drawn. As on the real pool, jobs overtake each other,
-// those of one lane too, `work` and `done` are separate steps, and posted tasks keep their order.
+// those of one lane too, `work` and `done` are separate steps, and posted tasks and reports keep their order.
 class SimExecutor final : public Executor {
  public:
   explicit SimExecutor(uint64_t seed) : entropy_(seed) {}
 
   void submit(Lane lane, Task work, Task done) override;
   void post(Task task) override;
+  void report(Task task) override;
 
   bool run_one();  // One drawn step; false if nothing is waiting.
   void run_all();  // Until nothing is waiting, what the steps bring forth included.
@@ -53,8 +54,9 @@ class SimExecutor final : public Executor {
   bool run_work(Lane lane);  // The oldest waiting work of the lane.
   bool run_done(Lane lane);  // The oldest finished one's.
   bool run_posted();
+  bool run_report();
 
-  size_t waiting() const { return works_.size() + dones_.size() + posted_.size(); }
+  size_t waiting() const { return works_.size() + dones_.size() + posted_.size() + reports_.size(); }
   size_t waiting_works(Lane lane) const;
 
  private:
@@ -65,11 +67,13 @@ class SimExecutor final : public Executor {
   };
   void work_at(size_t index);
   void done_at(size_t index);
+  static bool run_first(std::deque<Task>& tasks);
 
   SimEntropy entropy_;
   std::deque<Job> works_;
   std::deque<Job> dones_;
   std::deque<Task> posted_;
+  std::deque<Task> reports_;
 };
 
 // All of it, for tests.

@@ -32,7 +32,13 @@ void ThreadExecutor::submit(Lane lane, Task work, Task done) {
 void ThreadExecutor::post(Task task) {
   ++unfinished_;
   const std::lock_guard lock(mutex_);
-  ready_.push_back(std::move(task));
+  ready_.push_back({std::move(task), false});
+}
+
+void ThreadExecutor::report(Task task) {
+  const std::lock_guard lock(mutex_);
+  ready_.push_back({std::move(task), true});
+  done_ready_.notify_one();
 }
 
 void ThreadExecutor::work_until_closed() {
@@ -49,19 +55,19 @@ void ThreadExecutor::work_until_closed() {
     job->work = Task();
     lock.lock();
     queue_.finished(job->lane);
-    ready_.push_back(std::move(job->done));
+    ready_.push_back({std::move(job->done), false});
     done_ready_.notify_one();
     work_ready_.notify_one();  // A lane that was full may have room now.
   }
 }
 
 size_t ThreadExecutor::run_ready(std::unique_lock<std::mutex> lock) {
-  std::vector<Task> tasks = std::exchange(ready_, {});
+  std::vector<Ready> tasks = std::exchange(ready_, {});
   lock.unlock();
-  for (Task& task : tasks) {
-    task();
-    task = Task();
-    --unfinished_;
+  for (Ready& ready : tasks) {
+    ready.task();
+    ready.task = Task();
+    if (!ready.report) --unfinished_;
   }
   return tasks.size();
 }

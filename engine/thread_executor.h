@@ -3,7 +3,7 @@
 // The thread that made it is the reactor: `done`s and posted tasks run there, inside poll(), wait() and
 // drain().
 //
-// Threads: its own workers, bounded by engine/lane_queue.h; all functions on the reactor.
+// Threads: its own workers, bounded by engine/lane_queue.h; all functions on the reactor, but for report().
 #pragma once
 
 #include <condition_variable>
@@ -25,6 +25,7 @@ class ThreadExecutor final : public Executor {
 
   void submit(Lane lane, Task work, Task done) override;
   void post(Task task) override;
+  void report(Task task) override;
 
   // Runs what is ready now and returns how many tasks that were. Not from inside a `done`.
   size_t poll();
@@ -37,11 +38,16 @@ class ThreadExecutor final : public Executor {
   void work_until_closed();
   size_t run_ready(std::unique_lock<std::mutex> lock);
 
+  struct Ready {
+    Task task;
+    bool report;  // Part of a job that is counted once.
+  };
+
   std::mutex mutex_;  // Guards all below but threads_ and unfinished_.
   std::condition_variable work_ready_;
   std::condition_variable done_ready_;
   LaneQueue queue_;
-  std::vector<Task> ready_;
+  std::vector<Ready> ready_;
   bool closing_ = false;
 
   size_t unfinished_ = 0;  // Tasks that run_ready() has yet to run; the reactor's.

@@ -59,8 +59,13 @@ struct UvExecutor::Request {
 UvExecutor::UvExecutor(uv_loop_t* loop, int workers) : loop_(loop), queue_(workers) {
   INVARIANT(uv_check_init(loop_, &after_poll_) == 0);
   INVARIANT(uv_idle_init(loop_, &no_sleep_) == 0);
+  INVARIANT(uv_async_init(loop_, &wake_up_, [](uv_async_t* handle) {
+              static_cast<UvExecutor*>(handle->data)->run_reports();
+            }) == 0);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&wake_up_));  // It is no reason for the loop to go on.
   after_poll_.data = this;
   no_sleep_.data = this;
+  wake_up_.data = this;
 }
 
 UvExecutor::~UvExecutor() { INVARIANT(closed_); }
@@ -91,6 +96,7 @@ void UvExecutor::start_jobs() {
           UvExecutor* executor = self->executor;
           executor->queue_.finished(self->job.lane);
           executor->start_jobs();  // Before done(), so that a worker does not idle while it runs.
+          executor->run_reports();
           self->job.done();
           self.reset();
           --executor->unfinished_;
@@ -121,14 +127,35 @@ void UvExecutor::run_posted() {
   }
 }
 
+void UvExecutor::report(Task task) {
+  {
+    const std::lock_guard lock(reports_mutex_);
+    reports_.push_back(std::move(task));
+  }
+  uv_async_send(&wake_up_);
+}
+
+void UvExecutor::run_reports() {
+  std::vector<Task> tasks;
+  {
+    const std::lock_guard lock(reports_mutex_);
+    tasks.swap(reports_);
+  }
+  for (Task& task : tasks) {
+    task();
+    task = Task();
+  }
+}
+
 void UvExecutor::stop() {
   if (closed_) return;
   while (unfinished_ > 0 || !posted_.empty()) uv_run(loop_, UV_RUN_ONCE);
-  int open_handles = 2;
-  after_poll_.data = no_sleep_.data = &open_handles;
+  int open_handles = 3;
+  after_poll_.data = no_sleep_.data = wake_up_.data = &open_handles;
   const uv_close_cb closed = [](uv_handle_t* handle) { --*static_cast<int*>(handle->data); };
   uv_close(reinterpret_cast<uv_handle_t*>(&after_poll_), closed);
   uv_close(reinterpret_cast<uv_handle_t*>(&no_sleep_), closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&wake_up_), closed);
   while (open_handles > 0) uv_run(loop_, UV_RUN_NOWAIT);
   closed_ = true;
 }

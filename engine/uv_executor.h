@@ -6,12 +6,14 @@
 //     submit() -> LaneQueue -> uv_queue_work -> worker: work() -> loop: done(), and the next one may start
 //     post()   -> a list that the loop empties right after it has polled; while the list is not empty
 //                 the loop does not sleep, and while it is empty nothing of ours runs
+//     report() -> a list that the loop is woken to empty
 //
-// Threads: all functions on the thread of the loop.
+// Threads: all functions on the thread of the loop, but for report().
 #pragma once
 
 #include <uv.h>
 
+#include <mutex>
 #include <vector>
 
 #include "engine/env.h"
@@ -30,6 +32,7 @@ class UvExecutor final : public Executor {
 
   void submit(Lane lane, Task work, Task done) override;
   void post(Task task) override;
+  void report(Task task) override;
 
   // Runs the loop until no job and no posted task is left, those that they bring forth included, then closes
   // its handles. Requires: not called from a callback of the loop.
@@ -41,6 +44,7 @@ class UvExecutor final : public Executor {
   struct Request;
   void start_jobs();
   void run_posted();
+  void run_reports();
 
   uv_loop_t* const loop_;
   LaneQueue queue_;
@@ -49,6 +53,10 @@ class UvExecutor final : public Executor {
   uv_check_t after_poll_;  // Empties posted_.
   uv_idle_t no_sleep_;     // Its mere activity makes the loop poll without waiting.
   bool closed_ = false;
+
+  std::mutex reports_mutex_;
+  std::vector<Task> reports_;  // Under the mutex.
+  uv_async_t wake_up_;         // Empties them.
 };
 
 }  // namespace engine
