@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/log_format.h"
+#include "engine/log_groups.h"
 #include "engine/log_io.h"
 #include "engine/log_recovery.h"
 #include "engine/log_segments.h"
@@ -25,12 +26,14 @@ constexpr uint64_t kSegmentBytesMin = 16 << 10;
 //     append()           -> tails_     the frame being gathered, one for each segment that it reaches
 //     write_here()       -> the file   by the reactor, if it is small, no sync runs and nothing is in flight,
 //     start_write_job()  -> writing_   otherwise; frames gather meanwhile
-//     start_group_job()  -> syncing_   under kAlways: written and synced together, past the page cache unless
-//                                      something in it waits for a sync as well
+//     hand_over()        -> groups_    under kAlways: one worker writes them past the page cache, group after
+//                                      group (engine/log_groups.h)
+//     start_group_job()  -> syncing_   under kAlways, while something before them waits for a sync as well
 //     start_sync_job()   -> syncing_   what has been written before
 // clang-format on
 //
-// At most one job writes and at most one syncs; pump() decides, after every change, what may start.
+// At most one job writes and at most one syncs, and neither does while there are groups; pump() decides,
+// after every change, what may start.
 class LogImpl final : public Log {
  public:
   LogImpl(Env& env, LogOptions options, LogHistory history);
@@ -41,6 +44,7 @@ class LogImpl final : public Log {
   void end_turn() override {
     tail_.end_turn();
     pump();
+    if (groups_->news()) collect_groups();
   }
   Lsn end() const override { return end_; }
   Lsn written() const override { return written_; }
@@ -61,7 +65,8 @@ class LogImpl final : public Log {
   bool recent(Lsn lsn, LogChunk* chunk) const override { return tail_.get(lsn, written_, chunk); }
   Status close() override;
   bool idle() const override {
-    return writing_ == nullptr && syncing_ == nullptr && naming_ == nullptr && !pool_.busy();
+    return writing_ == nullptr && syncing_ == nullptr && group_jobs_ == 0 && naming_ == nullptr &&
+           !pool_.busy();
   }
   Stats stats() const override;
 
@@ -82,10 +87,16 @@ class LogImpl final : public Log {
 
   bool pending() const;
   void begin_tail(LogSegmentPtr segment);
-  std::vector<LogWrite> take_pending();
+  void take_pending(std::vector<LogWrite>* writes);
+  std::vector<LogWrite> place_pending();
   void pump();
   void write_here();
   void start_write_job();
+  void begin_page();
+  void hand_over();
+  void run_groups();
+  void collect_groups();
+  bool groups_under_way() const { return handed_ > synced_; }
   void start_group_job();
   void start_sync_job();
   JobPtr make_sync(std::vector<LogWrite> writes);
@@ -121,6 +132,11 @@ class LogImpl final : public Log {
   std::vector<LogSegmentPtr> dirty_;  // Written since the last sync began.
   JobPtr writing_;
   JobPtr syncing_;  // Also writes, if it is a group.
+  const std::shared_ptr<LogGroups> groups_;
+  std::vector<LogWrite> handing_;         // Empty but for its memory, outside hand_over().
+  Lsn handed_ = 0;                        // The end of what groups_ were given.
+  std::vector<LogSegmentPtr> handed_to_;  // Segments in which something of it may be under way.
+  size_t group_jobs_ = 0;
   std::deque<LogSegmentPtr> unnamed_;
   std::shared_ptr<Naming> naming_;
   uint64_t naming_retry_us_ = 0;
@@ -139,6 +155,7 @@ LogImpl::LogImpl(Env& env, LogOptions options, LogHistory history)
       keep_bytes_(options_.keep_bytes),
       last_sync_us_(env.clock.monotonic_us()),
       full_(history.segments.begin(), history.segments.end()),
+      groups_(std::make_shared<LogGroups>(synced_)),
       pool_(env, options_.directory, options_.segment_bytes, [this] { progress(); }),
       self_(std::make_shared<LogImpl*>(this)) {}
 
@@ -151,6 +168,7 @@ Status LogImpl::begin(LogHistory& history) {
     if (!file.ok()) return file.status();
     segment->file = std::move(file).value();
     segment->offset = round_up(segment->offset, kLogPageBytes);
+    segment->end = 0;  // It is open again.
     full_.pop_back();
   } else {
     const bool reuse = !history.spares.empty();
@@ -214,32 +232,39 @@ bool LogImpl::pending() const {
   return std::any_of(tails_.begin(), tails_.end(), [](const Tail& tail) { return !tail.frame.empty(); });
 }
 
-// All that is gathered, with its place in the files, and goes on to the last segment that it reaches.
-std::vector<LogWrite> LogImpl::take_pending() {
-  std::vector<LogWrite> writes;
+// All that is gathered, without its places yet; goes on to the last segment that it reaches.
+void LogImpl::take_pending(std::vector<LogWrite>* writes) {
   for (;;) {
     Tail& tail = tails_.front();
-    if (!tail.frame.empty()) {
-      LogSegment& segment = *tail.segment;
-      const uint64_t offset = segment.offset;
-      segment.offset = round_up(offset + tail.frame.size(), kFrameAlignment);
-      INVARIANT(segment.offset <= segment.bytes);  // L4.
-      stats_.bytes_written += segment.offset - offset;
-      ++stats_.frames;
-      if (std::find(dirty_.begin(), dirty_.end(), tail.segment) == dirty_.end())
-        dirty_.push_back(tail.segment);
-      writes.push_back({tail.segment, offset, tail.first, synced_, std::exchange(tail.frame, {})});
-    }
+    const bool taken = !tail.frame.empty();
+    if (taken) writes->push_back({tail.segment, 0, tail.first, synced_, std::exchange(tail.frame, {})});
     if (tails_.size() == 1) break;
     // Nobody will write to it any more; whoever syncs it last closes the file.
-    const auto awaits_sync = [&tail](const std::vector<LogSegmentPtr>& list) {
+    const auto in = [&tail](const std::vector<LogSegmentPtr>& list) {
       return std::find(list.begin(), list.end(), tail.segment) != list.end();
     };
-    if (!awaits_sync(dirty_) && !(syncing_ && awaits_sync(syncing_->syncs))) tail.segment->file.reset();
+    if (!taken && !in(dirty_) && !in(handed_to_) && !(syncing_ && in(syncing_->syncs)))
+      tail.segment->file.reset();
     full_.push_back(std::move(tail.segment));
     tails_.pop_front();
   }
   if (!unnamed_.empty()) start_naming();
+}
+
+// The same for the page cache: it has to be synced afterwards.
+std::vector<LogWrite> LogImpl::place_pending() {
+  std::vector<LogWrite> writes;
+  take_pending(&writes);
+  for (LogWrite& write : writes) {
+    LogSegment& segment = *write.segment;
+    write.offset = segment.offset;
+    segment.offset = round_up(write.offset + write.bytes.size(), kFrameAlignment);
+    INVARIANT(segment.offset <= segment.bytes);  // L4.
+    stats_.bytes_written += segment.offset - write.offset;
+    ++stats_.frames;
+    if (std::find(dirty_.begin(), dirty_.end(), write.segment) == dirty_.end())
+      dirty_.push_back(write.segment);
+  }
   return writes;
 }
 
@@ -247,7 +272,9 @@ void LogImpl::pump() {
   if (!failure_.ok() || closed_) return;
   if (policy_ == SyncPolicy::kAlways) sync_wanted_ = end_;
   if (pending() && writing_ == nullptr) {
-    if (policy_ != SyncPolicy::kAlways) {
+    if (policy_ == SyncPolicy::kAlways) {
+      if (syncing_ == nullptr) dirty_.empty() ? hand_over() : start_group_job();
+    } else if (!groups_under_way()) {
       size_t bytes = 0;
       for (const Tail& tail : tails_) bytes += tail.frame.size();
       if (syncing_ == nullptr && bytes <= kReactorWriteBytesMax) {
@@ -255,8 +282,6 @@ void LogImpl::pump() {
       } else if (syncing_ == nullptr || syncing_->writes.empty()) {
         start_write_job();
       }
-    } else if (syncing_ == nullptr) {
-      start_group_job();
     }
   }
   if (failure_.ok() && syncing_ == nullptr && writing_ == nullptr && sync_wanted_ > synced_ &&
@@ -266,7 +291,7 @@ void LogImpl::pump() {
 }
 
 void LogImpl::write_here() {
-  for (LogWrite& write : take_pending()) {
+  for (LogWrite& write : place_pending()) {
     Status status = write.run();
     if (!status.ok()) return fail(status);
     // The buffer is worth keeping: it has grown to the size of a turn.
@@ -280,8 +305,15 @@ void LogImpl::write_here() {
 void LogImpl::start_write_job() {
   writing_ = std::make_shared<LogJob>();
   writing_->end = end_;
-  writing_->writes = take_pending();
+  writing_->writes = place_pending();
   submit(writing_);
+}
+
+// L6.
+void LogImpl::begin_page() {
+  if (tails_.empty()) return;
+  LogSegment& segment = *tails_.front().segment;
+  segment.offset = std::min(round_up(segment.offset, kLogPageBytes), segment.bytes);
 }
 
 LogImpl::JobPtr LogImpl::make_sync(std::vector<LogWrite> writes) {
@@ -290,21 +322,73 @@ LogImpl::JobPtr LogImpl::make_sync(std::vector<LogWrite> writes) {
   job->end = writes.empty() ? written_ : end_;
   job->writes = std::move(writes);
   job->syncs = std::exchange(dirty_, {});
-  // L6, as the sync begins.
-  if (!tails_.empty()) {
-    LogSegment& segment = *tails_.front().segment;
-    segment.offset = std::min(round_up(segment.offset, kLogPageBytes), segment.bytes);
-  }
+  begin_page();  // As the sync begins.
   last_sync_us_ = env_.clock.monotonic_us();
   return job;
 }
 
-void LogImpl::start_group_job() {
-  const bool all_clean = dirty_.empty();  // So the frames begin on a page of their own, by L6.
-  syncing_ = make_sync(take_pending());
-  syncing_->write_through = all_clean;
-  submit(syncing_);
+// When nothing else has to be synced.
+void LogImpl::hand_over() {
+  take_pending(&handing_);
+  const LogGroups::Placed placed = groups_->hand_over(handing_, end_);
+  for (LogWrite& write : handing_) {
+    if (std::find(handed_to_.begin(), handed_to_.end(), write.segment) == handed_to_.end())
+      handed_to_.push_back(write.segment);
+    // A buffer is worth keeping: it has grown to the size of a turn.
+    write.bytes.clear();
+    if (tails_.front().frame.empty()) tails_.front().frame = std::move(write.bytes);
+  }
+  handing_.clear();
+  handed_ = end_;
+  stats_.frames += placed.frames;
+  stats_.bytes_written += placed.bytes;
+  last_sync_us_ = env_.clock.monotonic_us();
+  if (placed.submit) run_groups();
 }
+
+void LogImpl::run_groups() {
+  ++group_jobs_;
+  const auto collect = [self = self_] {
+    if (*self != nullptr) (*self)->collect_groups();
+  };
+  env_.executor.submit(
+      Lane::kLog,
+      [groups = groups_, &clock = env_.clock, &executor = env_.executor, collect] {
+        groups->run(clock, [&executor, &collect] { executor.report(collect); });
+      },
+      [self = self_] {
+        if (*self == nullptr) return;
+        --(*self)->group_jobs_;
+        (*self)->collect_groups();
+      });
+}
+
+void LogImpl::collect_groups() {
+  const LogGroups::Outcome outcome = groups_->collect();
+  if (!failure_.ok() || closed_) return;
+  stats_.syncs += outcome.syncs;
+  stats_.sync_us += outcome.sync_us;
+  stats_.sync_us_max = std::max(stats_.sync_us_max, outcome.sync_us_max);
+  const bool moved = outcome.durable > synced_;
+  if (moved) {
+    written_ = synced_ = outcome.durable;
+    std::erase_if(handed_to_, [this](const LogSegmentPtr& segment) {
+      const bool over = segment->end > 0 && segment->end <= synced_;
+      if (over) segment->file.reset();
+      return over || !groups_under_way();
+    });
+  }
+  if (!outcome.status.ok()) return fail(outcome.status);
+  if (groups_->claim()) run_groups();
+  if (!moved) return;
+  if (!groups_under_way()) begin_page();
+  release_segments();
+  pump();
+  progress();
+}
+
+// When what came before waits for a sync, and these with it.
+void LogImpl::start_group_job() { submit(syncing_ = make_sync(place_pending())); }
 void LogImpl::start_sync_job() { submit(syncing_ = make_sync({})); }
 
 void LogImpl::submit(const JobPtr& job) {
@@ -471,6 +555,10 @@ Status LogImpl::close() {
       if (job == nullptr) continue;
       job->run(env_.clock);
       complete(*job);
+    }
+    if (failure_.ok() && groups_under_way()) {
+      groups_->run(env_.clock, [] {});
+      collect_groups();
     }
     if (writing_ != nullptr || syncing_ != nullptr) continue;
     if (!failure_.ok() || (end_ == synced_ && !pending())) break;

@@ -242,6 +242,11 @@ void SimDisk::no_faults() {
 }
 
 Status SimDisk::begin(std::string operation) {
+  if (during_io_ && (operation.starts_with("write ") || operation.starts_with("sync "))) {
+    const std::function<void()> f = std::exchange(during_io_, nullptr);
+    f();
+    during_io_ = f;
+  }
   const uint64_t n = operations_.size();
   operations_.push_back(operation);
   if (n >= cut_power_at_) {

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -73,6 +74,10 @@ class SimDisk final : public FileSystem {
   void set_capacity(uint64_t bytes) { capacity_ = bytes; }
   uint64_t used_bytes() const;
 
+  // Calls `f` as each write and sync begins, before it has an effect: what another thread does while this one
+  // waits for the disk. What `f` itself does here calls nobody.
+  void during_io(std::function<void()> f) { during_io_ = std::move(f); }
+
   // Behind the running code's back; both require that the file exists. Changes are durable at once.
   std::string contents(const std::string& path) const;
   void set_contents(const std::string& path, std::string contents);
@@ -106,6 +111,7 @@ class SimDisk final : public FileSystem {
   std::string fail_prefix_;
   uint64_t fail_read_ = kNever;
   bool fail_reads_forever_ = false;
+  std::function<void()> during_io_;
   uint64_t capacity_ = kNever;
   std::shared_ptr<Locks> locks_;
 };

@@ -26,11 +26,11 @@ struct Opened {
   Status status;
 };
 
-Opened open_log(Env& env, SyncPolicy policy, Lsn from = 0) {
+Opened open_log(Env& env, SyncPolicy policy, Lsn from = 0, uint64_t segment_bytes = kSegment) {
   Opened opened;
   LogOptions options;
   options.directory = "log";
-  options.segment_bytes = kSegment;
+  options.segment_bytes = segment_bytes;
   options.policy = policy;
   Result<std::unique_ptr<Log>> log = Log::open(
       env, options, from,
@@ -44,8 +44,9 @@ Opened open_log(Env& env, SyncPolicy policy, Lsn from = 0) {
   return opened;
 }
 
-std::unique_ptr<Log> must_open(SimWorld& world, SyncPolicy policy, Lsn from = 0) {
-  Opened opened = open_log(world.env, policy, from);
+std::unique_ptr<Log> must_open(SimWorld& world, SyncPolicy policy, Lsn from = 0,
+                               uint64_t segment_bytes = kSegment) {
+  Opened opened = open_log(world.env, policy, from, segment_bytes);
   INFO(opened.status.message());
   REQUIRE(opened.status.ok());
   return std::move(opened.log);
@@ -142,30 +143,157 @@ TEST_SUITE("engine/log") {
     REQUIRE(log->close().ok());
   }
 
-  TEST_CASE("kAlways: frames that come while one is being synced share the next sync, and progress tells") {
+  TEST_CASE("kAlways: frames that come before a worker takes them are one, and progress tells") {
     SimWorld world(1);
     auto log = must_open(world, SyncPolicy::kAlways);
     world.executor.run_all();
     int calls = 0;
     log->on_progress([&calls] { ++calls; });
-    log->append("first");
-    log->end_turn();
-    CHECK(log->written() == 0);
     for (int turn = 0; turn < 5; ++turn) {
-      log->append("later");
+      log->append("early");
       log->end_turn();
     }
+    CHECK(world.executor.waiting_works(Lane::kLog) == 1);
     REQUIRE(world.executor.run_work(Lane::kLog));
     CHECK(log->synced() == 0);  // It moves on the reactor only.
-    REQUIRE(world.executor.run_done(Lane::kLog));
-    CHECK(log->synced() == 5);
-    CHECK(log->written() == 5);
+    CHECK(log->written() == 0);
+    REQUIRE(world.executor.run_report());
+    CHECK(log->synced() == 25);
+    CHECK(log->written() == 25);
     CHECK(calls == 1);
+    CHECK_FALSE(log->idle());
     world.executor.run_all();
-    CHECK(log->synced() == 30);
-    CHECK(log->stats().syncs == 2);
-    CHECK(log->stats().frames == 2);
+    CHECK(log->idle());
+    CHECK(calls == 1);
+    CHECK(log->stats().syncs == 1);
+    CHECK(log->stats().frames == 1);
     REQUIRE(log->close().ok());
+  }
+
+  TEST_CASE("kAlways: a worker goes on with what comes while it syncs, and a turn finds out how far it is") {
+    SimWorld world(1);
+    auto log = must_open(world, SyncPolicy::kAlways);
+    world.executor.run_all();
+    log->append("first");
+    log->end_turn();
+    const size_t before = world.disk->operations().size();
+    int during = 0;
+    std::vector<Lsn> synced;
+    world.disk->during_io([&] {  // Of each group a write and a sync.
+      if (++during <= 4) log->append("later");
+      log->end_turn();
+      synced.push_back(log->synced());
+    });
+    REQUIRE(world.executor.run_work(Lane::kLog));
+    CHECK(during == 6);
+    CHECK(synced == std::vector<Lsn>{0, 0, 5, 5, 15, 15});
+    CHECK(operations(*world.disk, before, "write").size() == 3);
+    CHECK(world.executor.waiting_works(Lane::kLog) == 0);
+    world.executor.run_all();
+    CHECK(log->synced() == 25);
+    CHECK(log->stats().syncs == 3);
+    CHECK(log->stats().frames == 3);
+    // Each frame says how far the log was synced when it was written, though no turn had heard of that.
+    const std::string bytes = world.disk->contents("log/0000000000000000.log");
+    const uint64_t id = parse_segment_header("", bytes).value();
+    for (const auto& [page, lsn] : {std::pair{1, 0}, {2, 5}, {3, 15}}) {
+      const auto frame = frame_at(bytes, static_cast<uint64_t>(page) * 4096, id);
+      REQUIRE(frame);
+      CHECK(frame->synced == static_cast<Lsn>(lsn));
+    }
+    world.disk->during_io(nullptr);
+    REQUIRE(log->close().ok());
+  }
+
+  TEST_CASE(
+      "kAlways: a worker that always finds more comes back now and then, and the rest is not forgotten") {
+    SimWorld world(1);
+    auto log = must_open(world, SyncPolicy::kAlways, 0, 1 << 20);  // A page a group.
+    world.executor.run_all();
+    log->append("x");
+    log->end_turn();
+    uint64_t during = 0;
+    world.disk->during_io([&] {
+      if (++during > 200) return;
+      log->append("x");
+      log->end_turn();
+    });
+    REQUIRE(world.executor.run_work(Lane::kLog));
+    CHECK(during < 200);
+    CHECK(world.executor.waiting_works(Lane::kLog) == 0);
+    REQUIRE(world.executor.run_done(Lane::kLog));
+    CHECK(log->synced() < log->end());
+    CHECK(world.executor.waiting_works(Lane::kLog) == 1);
+    world.executor.run_all();
+    CHECK(log->synced() == 201);
+    world.disk->during_io(nullptr);
+    REQUIRE(log->close().ok());
+  }
+
+  TEST_CASE("L3: the group after one that failed is never written, and the one before it counts") {
+    SimWorld world(1);
+    auto log = must_open(world, SyncPolicy::kAlways);
+    world.executor.run_all();
+    log->append("good");
+    log->end_turn();
+    const size_t next = world.disk->operations().size();
+    world.disk->fail_operation(next + 3, false);  // The second group's sync.
+    int during = 0;
+    world.disk->during_io([&] {
+      ++during;
+      log->append("more");
+      log->end_turn();
+    });
+    world.executor.run_all();
+    CHECK(during == 4);
+    CHECK(log->failure().code() == Code::kIoError);
+    CHECK(log->synced() == 4);
+    CHECK(log->written() == 4);
+    CHECK(operations(*world.disk, next, "write").size() == 2);
+    CHECK_FALSE(log->close().ok());
+    CHECK(log->synced() == 4);
+    CHECK(world.disk->operations().size() == next + 4);
+  }
+
+  TEST_CASE("L2: a power cut in the middle of a run of groups takes nothing that was said to be synced") {
+    for (uint64_t seed = 0; seed < 150; ++seed) {
+      CAPTURE(seed);
+      SimWorld world(seed);
+      SimEntropy random(seed);
+      std::vector<std::string> appended;
+      Lsn synced = 0;
+      {
+        auto log = must_open(world, SyncPolicy::kAlways);
+        world.executor.run_all();
+        const auto turn = [&] {
+          if (!log->failure().ok()) return;
+          for (uint64_t n = random.below(4); n > 0; --n) {
+            std::string record = std::to_string(appended.size()) + std::string(random.below(1500), 'r');
+            if (record.size() > log->room()) break;
+            log->append(record);
+            appended.push_back(std::move(record));
+          }
+          log->end_turn();
+          synced = std::max(synced, log->synced());
+        };
+        world.disk->cut_power_at(world.disk->operations().size() + random.below(120));
+        world.disk->during_io(turn);
+        for (int step = 0; step < 400 && !world.disk->power_is_cut(); ++step) {
+          random.below(3) == 0 ? turn() : static_cast<void>(world.executor.run_one());
+        }
+        world.disk->during_io(nullptr);
+      }
+      for (uint64_t crash = 0; crash < 4; ++crash) {
+        CAPTURE(crash);
+        SimWorld after(crash, world.disk->crash(seed * 10 + crash));
+        const Opened again = open_log(after.env, SyncPolicy::kAlways);
+        INFO(again.status.message());
+        REQUIRE(again.status.ok());
+        CHECK(again.recovery.end >= synced);
+        REQUIRE(again.records.size() <= appended.size());
+        CHECK(std::equal(again.records.begin(), again.records.end(), appended.begin()));
+      }
+    }
   }
 
   TEST_CASE("kAlways: a group waits for a sync of the file if something before it does") {
@@ -245,10 +373,21 @@ TEST_SUITE("engine/log") {
           } else {
             world.executor.run_one();
           }
+          // What the reactor does while a worker waits for the disk.
+          world.disk->during_io(random.below(2) == 0 ? std::function<void()>() : [&] {
+            std::string record = std::to_string(appended.size()) + std::string(random.below(900), 'd');
+            if (record.size() <= log->room()) {
+              log->append(record);
+              appended.push_back(std::move(record));
+            }
+            if (random.below(4) == 0) log->set_policy(static_cast<SyncPolicy>(random.below(3)));
+            log->end_turn();
+          });
           REQUIRE(log->failure().ok());
           CHECK(log->synced() <= log->written());
           CHECK(log->written() <= log->end());
         }
+        world.disk->during_io(nullptr);
         REQUIRE(log->close().ok());  // With jobs in whatever state.
         CHECK(log->synced() == log->end());
       }
@@ -400,14 +539,15 @@ TEST_SUITE("engine/log") {
     auto log = must_open(world, SyncPolicy::kAlways);
     world.executor.run_all();
     const size_t before = world.disk->operations().size();
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < 3; ++i) {
       log->append("x");
       log->end_turn();
       world.executor.run_all();
+      if (i == 1) log->set_policy(SyncPolicy::kNo);  // Also one that goes through the page cache.
     }
     const std::vector<std::string> writes = operations(*world.disk, before, "write");
-    REQUIRE(writes.size() == 2);
-    for (size_t i = 0; i < 2; ++i) {
+    REQUIRE(writes.size() == 3);
+    for (size_t i = 0; i < 3; ++i) {
       CHECK(writes[i].find("at offset " + std::to_string(4096 * (i + 1)) + "+40") != std::string::npos);
     }
     REQUIRE(log->close().ok());
@@ -608,6 +748,24 @@ TEST_SUITE("engine/log") {
     must_open(world, SyncPolicy::kNo);
     CHECK(segment_files(*world.disk).size() == 3);
     CHECK(open_log(world.env, SyncPolicy::kNo).records.size() == 3);
+  }
+
+  TEST_CASE("a segment that is gone on in stays open for group after group") {
+    SimWorld world(1);
+    {
+      auto log = must_open(world, SyncPolicy::kAlways);
+      log->append("closed");
+      REQUIRE(log->close().ok());
+    }
+    auto log = must_open(world, SyncPolicy::kAlways);
+    for (int i = 0; i < 3; ++i) {
+      log->append("again");
+      log->end_turn();
+      world.executor.run_all();
+      CHECK(log->synced() == log->end());
+    }
+    CHECK(segment_files(*world.disk).size() == 1);
+    REQUIRE(log->close().ok());
   }
 
   TEST_CASE("on a real disk with real threads: what was synced is replayed") {
