@@ -12,6 +12,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <deque>
 #include <map>
@@ -184,7 +185,9 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Manifest> manifest_;  // A worker's while install_running_.
   std::unique_ptr<Log> log_;
 
-  std::optional<RecordIndex> index_;  // Made once the store's hash seed is known.
+  std::optional<RecordIndex> index_;      // Made once the store's hash seed is known.
+  std::array<uint64_t, 4> prefetched_{};  // Hashes of the keys last given to prefetch(), in a ring.
+  size_t prefetches_ = 0;
   BlockCache blocks_;
   ColdFetcher fetcher_;
   CachedBlocks source_;

@@ -1,5 +1,6 @@
 // Reading: the present state on the reactor, snapshots on workers.
 #include <algorithm>
+#include <utility>
 
 #include "engine/bounded_iterator.h"
 #include "engine/engine_impl.h"
@@ -117,7 +118,13 @@ Lookup EngineImpl::get(std::string_view key, ReadContext& context) {
   return result;
 }
 
-void EngineImpl::prefetch(std::string_view key) { index_->prefetch(hash_key(key, hash_seed_)); }
+void EngineImpl::prefetch(std::string_view key) {
+  const uint64_t hash = hash_key(key, hash_seed_);
+  index_->prefetch(hash);
+  // By now the line of a key named a little before has come, and says where the record is.
+  uint64_t& before = prefetched_[prefetches_++ % prefetched_.size()];
+  index_->prefetch_record(std::exchange(before, hash));
+}
 
 void EngineImpl::fetch(ReadContext& context, Task done) {
   fetcher_.fetch(context, [this, done = std::move(done)]() mutable {

@@ -64,6 +64,7 @@ void RecordIndex::point_to(uint64_t hash, MemRecord* record) {
 }
 
 void RecordIndex::prefetch(uint64_t hash) const { impl_->slots.prefetch(hash); }
+void RecordIndex::prefetch_record(uint64_t hash) const { impl_->slots.prefetch_record(hash); }
 
 const MemRecord* RecordIndex::cache(uint64_t hash, std::string_view key, std::string_view value,
                                     uint8_t flags) {

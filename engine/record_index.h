@@ -40,6 +40,7 @@ class RecordIndex {
   void point_to(uint64_t hash, MemRecord* record);
   // Starts the load of the cache line that find() will need first.
   void prefetch(uint64_t hash) const;
+  void prefetch_record(uint64_t hash) const;  // Of those behind it, once that line is there.
 
   // Remembers what tables say of a key: its value, or that it is absent. Requires: find() gave null.
   // Returns the cached copy (kUnsettled does not matter in it and is left out), whose lsn is 0: tables are

@@ -119,6 +119,18 @@ uint64_t* RecordSlots::find_record(uint64_t hash, const MemRecord* wanted) {
   return search_both(hash, [wanted](const MemRecord* record) { return record == wanted; });
 }
 
+void RecordSlots::prefetch_record(uint64_t hash) const {
+  const auto of = [tag = tag_of(hash)](const Group& group) {
+    for (uint64_t found = matches(group.slot, tag); found != 0; found &= found - 1) {
+      const auto* bytes = reinterpret_cast<const char*>(record(group.slot[__builtin_ctzll(found) / 8]));
+      __builtin_prefetch(bytes);
+      __builtin_prefetch(bytes + sizeof(Group));  // The key, or the value to be replaced.
+    }
+  };
+  of(now_.groups[hash & now_.mask]);
+  if (old_.groups != nullptr && (hash & old_.mask) >= moved_) of(old_.groups[hash & old_.mask]);
+}
+
 // Requires: the array has an empty or deleted slot.
 void RecordSlots::place(Array& array, uint64_t hash, uint64_t slot) {
   for (uint64_t at = hash & array.mask;; at = (at + 1) & array.mask) {

@@ -43,6 +43,9 @@ class RecordSlots {
     __builtin_prefetch(&now_.groups[hash & now_.mask]);
     if (old_.groups != nullptr) __builtin_prefetch(&old_.groups[hash & old_.mask]);
   }
+  // And of the record that it points to. Waits for the slot's own line unless prefetch() was called some time
+  // ago.
+  void prefetch_record(uint64_t hash) const;
 
   static MemRecord* record(uint64_t slot) { return reinterpret_cast<MemRecord*>(slot & kPointerMask); }
   // Lets the slot hold another record of the same key.
