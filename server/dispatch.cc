@@ -226,7 +226,7 @@ bool Dispatcher::must_pause(uint32_t flags) const {
   if (server_.still()) [[unlikely]]
     return true;
   const Pause& pause = server_.pause;
-  if (pause.until_ms == 0) [[likely]]
+  if (!pause.any()) [[likely]]
     return false;
   return pause.all || (flags & (cmd::kWrite | cmd::kMayReplicate));
 }

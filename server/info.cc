@@ -69,6 +69,8 @@ void section_server(Server& server, InfoText& out) {
   out.field("executable", executable());
   out.field("config_file", server.config().file());
   out.field("io_threads_active", 0);
+  if (server.shutdown().under_way())
+    out.field("shutdown_in_milliseconds", server.shutdown().milliseconds_left());
 }
 
 void section_clients(Server& server, InfoText& out) {
@@ -83,7 +85,8 @@ void section_clients(Server& server, InfoText& out) {
   out.field("maxclients", server.settings().maxclients);
   out.field("client_recent_max_input_buffer", largest_input);
   out.field("client_recent_max_output_buffer", largest_output);
-  out.field("blocked_clients", server.dispatcher().blocked());
+  out.field("blocked_clients",
+            server.dispatcher().blocked() + server.replication().waiters() + server.shutdown().clients());
   out.field("tracking_clients", server.tracking().clients());
   out.field("clients_in_timeout_table", 0);
 }

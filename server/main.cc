@@ -118,7 +118,7 @@ class Process {
     if (!rdb_file.empty()) return transfer(env, action, rdb_file);
     server_ = std::make_unique<Server>(&loop_, env, *engine_, config_);
     server_->log_was_closed = recovery.clean;
-    server_->on_shutdown = [this] { shut_down(); };
+    server_->on_shutdown = [this] { stop(); };
     for (auto [handle, number] : {std::pair{&terminate_, SIGTERM}, std::pair{&interrupt_, SIGINT}}) {
       uv_signal_init(&loop_, handle);
       handle->data = this;
@@ -143,19 +143,17 @@ class Process {
 
  private:
   void on_signal(int number) {
-    if (number == SIGINT && signalled_) {
+    const bool under_way = server_->stopping() || server_->shutdown().under_way();
+    if (number == SIGINT && signalled_ && under_way) {
       log_warning("You insist... exiting now.");
       std::_Exit(1);
     }
     signalled_ = true;
     log_warning("Received %s scheduling shutdown...", number == SIGINT ? "SIGINT" : "SIGTERM");
-    shut_down();
-  }
-
-  void shut_down() {
-    if (server_->stopping()) return;
-    log_warning("User requested shutdown...");
-    stop();
+    const Settings& settings = config_.settings();
+    server_->shutdown().request(
+        Shutdown::how(number == SIGINT ? settings.shutdown_on_sigint : settings.shutdown_on_sigterm),
+        nullptr);
   }
 
   void stop() {

@@ -336,6 +336,8 @@ size_t Replication::written_by(engine::Lsn lsn) const {
   return replicas_.count(lsn, false) + redis_replicas_.count(lsn);
 }
 
+bool Replication::somebody_waits() const { return !waiters_.empty() || server_.shutdown().under_way(); }
+
 bool Replication::reached(const Wait& wait) const {
   const engine::Engine& engine = server_.engine();
   switch (wait.what) {
@@ -408,8 +410,13 @@ std::string Replication::fail_over(std::string host, int port, bool force, uint6
   failover_port_ = port;
   failover_force_ = force;
   failover_deadline_us_ = timeout_ms == 0 ? 0 : server_.env().clock.monotonic_us() + timeout_ms * 1000;
-  server_.pause = {INT64_MAX, false};  // Writers wait until it is known who the primary is.
+  server_.pause.failing_over = true;
   return {};
+}
+
+void Replication::end_failover_pause() {
+  server_.pause.failing_over = false;
+  server_.retry_parked();
 }
 
 bool Replication::abort_failover() {
@@ -419,7 +426,7 @@ bool Replication::abort_failover() {
   failover_ = Failover::kNone;
   replica_options_.take_over = false;
   if (handing_over) promote();
-  server_.end_pause();
+  end_failover_pause();
   return true;
 }
 
@@ -430,7 +437,7 @@ void Replication::advance_failover() {
     log_notice("FAILOVER is complete");
     failover_ = Failover::kNone;
     replica_options_.take_over = false;
-    server_.end_pause();
+    end_failover_pause();
     return;
   }
   std::string host;

@@ -79,7 +79,8 @@ class Replication final : public replication::ReplicaHost {
   void limit(CommitPoint* commit) const;
   // Something waits for more replicas than acknowledge, and has for too long.
   bool out_of_patience() const { return out_of_patience_; }
-  bool somebody_waits() const { return !waiters_.empty(); }  // WAIT and its relatives.
+  bool somebody_waits() const;  // For replicas: WAIT and its relatives, a shutdown.
+  size_t waiters() const { return waiters_.size(); }
 
   bool keeps_log() const { return keeps_log_; }  // For replicas that come back.
 
@@ -130,6 +131,7 @@ class Replication final : public replication::ReplicaHost {
   size_t written_by(engine::Lsn lsn) const;  // How many have all up to there.
   void answer_waiters();
   void advance_failover();
+  void end_failover_pause();
   void hand_over(const std::string& host, int port);
 
   Server& server_;

@@ -126,7 +126,7 @@ engine::Status Server::start() {
   engine_.on_progress([this] { progressed_ = true; });
   on_expired_met = [this](const std::vector<View::Expired>& keys) {
     // What is paused changes nothing.
-    if (pause.until_ms == 0 && replication_->may_write()) expiry_cron_.met(keys);
+    if (!pause.any() && replication_->may_write()) expiry_cron_.met(keys);
   };
   if (auto status = scripting_->functions.open(); !status.ok()) return status;
   frame_ = engine_.end();
@@ -296,6 +296,8 @@ void Server::end_turn() {
     }
   }
   watch_deadlines();
+  if (shutdown_.under_way()) [[unlikely]]
+    shutdown_.advance();
   if (stopping_) advance_stop();
 }
 
@@ -436,7 +438,8 @@ void Server::end_transaction(Client& client) {
 }
 
 void Server::end_pause() {
-  pause = {};
+  pause.until_ms = 0;
+  pause.all = false;
   if (dispatcher_.any_parked()) env_.executor.post(engine::Task([this] { dispatcher_.retry_parked(); }));
 }
 
@@ -449,7 +452,7 @@ void Server::cron() {
   replication_->cron();
   if (replication_->out_of_patience()) progressed_ = true;
   if (cron_paused) return;
-  expiry_cron_.tick(active_expire && pause.until_ms == 0 && replication_->may_write());
+  expiry_cron_.tick(active_expire && !pause.any() && replication_->may_write());
   const int64_t now_ms = wall_ms();
   const uint64_t now_us = env_.clock.monotonic_us();
   if (pause.until_ms != 0 && now_ms >= pause.until_ms) end_pause();
@@ -547,6 +550,7 @@ void Server::save(std::function<void(const engine::Status&)> done) {
 void Server::stop(std::function<void(engine::Status)> done) {
   if (stopping_) return;
   stopping_ = true;
+  shutdown_.release_clients();
   replication_->stop();
   expiry_cron_.stop();
   batches_.stop();

@@ -27,6 +27,7 @@
 #include "server/listener.h"
 #include "server/scan_cursors.h"
 #include "server/settings.h"
+#include "server/shutdown.h"
 #include "server/slowlog.h"
 #include "server/stats.h"
 
@@ -39,10 +40,13 @@ class Tracking;
 struct Scripting;
 class Replication;
 
-// CLIENT PAUSE.
+// Who may execute nothing for now.
 struct Pause {
-  int64_t until_ms = 0;
-  bool all = false;  // False: only commands that may write.
+  int64_t until_ms = 0;        // CLIENT PAUSE; 0: none.
+  bool all = false;            // Its scope; false: only commands that may write.
+  bool failing_over = false;   // Writers wait until it is known who the primary is.
+  bool shutting_down = false;  // Writers wait while replicas catch up.
+  bool any() const { return until_ms != 0 || failing_over || shutting_down; }
 };
 
 class Server final : public ClientOwner, public ListenerOwner {
@@ -59,7 +63,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   void stop(std::function<void(engine::Status)> done);
   bool stopping() const { return stopping_; }
   bool log_was_closed = true;  // What main found at recovery; before start().
-  // What SHUTDOWN calls; main says what it does.
+  // The end of a shutdown's waiting; main says what it does.
   std::function<void()> on_shutdown;
 
   // ---- the parts
@@ -83,6 +87,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   ExpiryCensus& expiry_census() { return expiry_census_; }
   Listeners& listeners() { return listeners_; }
   BatchRunner& batches() { return batches_; }
+  Shutdown& shutdown() { return shutdown_; }
   ScanCursors& scan_cursors() { return scan_cursors_; }  // Threads: any.
   Scripting& scripting() { return *scripting_; }
 
@@ -125,7 +130,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Pause pause;
   bool active_expire = true;  // Whether expired keys are reclaimed before anybody asks for them.
   bool cron_paused = false;   // DEBUG PAUSE-CRON.
-  void end_pause();
+  void end_pause();           // CLIENT PAUSE's.
   // Keys that commands met expired and still there: given to expiry_cron_. May be empty.
   std::function<void(const std::vector<View::Expired>&)> on_expired_met;
   std::vector<Client*>& monitors() { return monitors_; }
@@ -193,6 +198,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   ScanCursors scan_cursors_;
   std::unique_ptr<Scripting> scripting_;
   const std::unique_ptr<Replication> replication_;
+  Shutdown shutdown_{*this};
 
   uv_prepare_t before_wait_{};
   uv_timer_t cron_timer_{};

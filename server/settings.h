@@ -95,6 +95,8 @@ struct Settings {
   uint64_t hll_sparse_max_bytes = 0;
 
   // The process
+  int shutdown_timeout_seconds = 0;
+  uint32_t shutdown_on_sigint = 0, shutdown_on_sigterm = 0;  // Shutdown::how().
   bool daemonize = false;
   Supervision supervised = Supervision::kNo;
   std::string pidfile;  // Empty: none, unless daemonized.

@@ -50,27 +50,32 @@ void bgrewriteaof(CommandContext& c) {
 
 void lastsave(CommandContext& c) { c.reply.integer(c.server.last_save_ms() / 1000); }
 
-void shutdown(CommandContext& c) {
-  bool abort = false, nosave = false, save = false, urgent = false;
+void shut_down(CommandContext& c) {
+  Shutdown::How how;
+  bool abort = false, nosave = false;
   for (std::string_view arg : c.args.subspan(1)) {
-    if (equals_ignoring_case(arg, "nosave") && !save) {
+    if (equals_ignoring_case(arg, "nosave") && !how.save) {
       nosave = true;
     } else if (equals_ignoring_case(arg, "save") && !nosave) {
-      save = true;
-    } else if (equals_ignoring_case(arg, "now") || equals_ignoring_case(arg, "force")) {
-      urgent = true;
+      how.save = true;
+    } else if (equals_ignoring_case(arg, "now")) {
+      how.now = true;
+    } else if (equals_ignoring_case(arg, "force")) {
+      how.force = true;
     } else if (equals_ignoring_case(arg, "abort")) {
       abort = true;
     } else {
       return c.reply.error(kSyntaxError);
     }
   }
-  if (abort && (nosave || save || urgent)) return c.reply.error(kSyntaxError);
-  // There is nothing to abort: a shutdown waits for no replica, and no client is heard while it runs.
-  if (abort) return c.reply.error("ERR No shutdown in progress.");
-  // No reply: the connection ends.
-  if (!c.server.on_shutdown) return c.reply.error("ERR Errors trying to SHUTDOWN. Check logs.");
-  c.server.on_shutdown();
+  Shutdown& shutdown = c.server.shutdown();
+  if (abort) {
+    if (nosave || how.save || how.now || how.force) return c.reply.error(kSyntaxError);
+    if (!shutdown.abort()) return c.reply.error("ERR No shutdown in progress.");
+    return c.reply.ok();
+  }
+  // No reply: the connection ends, or the server goes on. Beside a busy script nobody can wait.
+  shutdown.request(how, c.block == nullptr ? nullptr : &c.client);
 }
 
 void compact(CommandContext& c) {
@@ -95,8 +100,8 @@ void compact(CommandContext& c) {
 }
 
 constexpr Binding kBindings[] = {
-    {"time", &time},         {"save", &save},         {"bgsave", &bgsave},  {"bgrewriteaof", &bgrewriteaof},
-    {"lastsave", &lastsave}, {"shutdown", &shutdown}, {"compact", &compact}};
+    {"time", &time},         {"save", &save},          {"bgsave", &bgsave},  {"bgrewriteaof", &bgrewriteaof},
+    {"lastsave", &lastsave}, {"shutdown", &shut_down}, {"compact", &compact}};
 
 }  // namespace
 
