@@ -501,8 +501,12 @@ void RedisFollower::execute(const Group& group, Replay::Scene& scene, Place* pla
     std::array<char, 128> beginning;
     const size_t shown = output.copy(mark, beginning);
     if (shown > 0 && beginning[0] == '-') {
-      log_warning("MASTER <-> REPLICA: '%s' of the primary fails here: %.*s",
-                  std::string(call.command->name).c_str(), static_cast<int>(shown - 1), beginning.data() + 1);
+      const std::string_view line(beginning.data() + 1, shown - 1);
+      const std::string error(line.substr(0, line.find('\r')));
+      // What follows would go to the database before, over keys of the same names.
+      if (call.command->name == "select") throw StorageError{{engine::Code::kInvalid, "SELECT: " + error}};
+      log_warning("MASTER <-> REPLICA: '%s' of the primary fails here: %s",
+                  std::string(call.command->name).c_str(), error.c_str());
     }
     reply.rollback(mark);
   }
