@@ -119,7 +119,9 @@ Status IncomingImpl::write(uint64_t number, std::string_view data) {
   };
   if (!part_) {
     if (Status s = remove_if_there(files_, part()); !s.ok()) return s;
-    auto made = files_.open(part(), OpenMode::kCreate);
+    // Past the cache: what is not kept there for hours must not push out what is, nor reach the disk all at
+    // once.
+    auto made = files_.open(part(), OpenMode::kCreate, Caching::kNone);
     if (!made.ok()) return made.status();
     part_ = std::move(made).value();
     part_bytes_ = 0;

@@ -130,7 +130,6 @@ void PrimarySession::on_wanted(std::string_view payload) {
       return close(Code::kInvalid, "the replica asks for a table that is not of the checkpoint");
   }
   state_ = State::kTables;
-  budget_us_ = env_.clock.monotonic_us();
   pump();
 }
 
@@ -145,14 +144,38 @@ void PrimarySession::on_ack(std::string_view payload) {
 
 void PrimarySession::pump() {
   wants_room_ = false;
+  due_us_ = 0;
   if (!closed_.ok()) return;
   if (state_ == State::kTables) send_tables();
   if (state_ == State::kStreaming) send_records();
 }
 
-bool PrimarySession::has_room() {
-  wants_room_ = peer_.unsent() >= kUnsentMax;
+bool PrimarySession::has_room(size_t unsent_max) {
+  wants_room_ = peer_.unsent() >= unsent_max;
   return !wants_room_;
+}
+
+// True: the next piece of a table is not due yet.
+bool PrimarySession::paced(uint64_t bytes) {
+  const uint64_t rate = options_.checkpoint_bytes_per_second;
+  if (rate == 0) return false;
+  const uint64_t now = env_.clock.monotonic_us();
+  next_table_us_ = std::max(next_table_us_, now - std::min(now, kCatchUpUs));
+  if (next_table_us_ > now) {
+    due_us_ = next_table_us_;
+    return true;
+  }
+  next_table_us_ += bytes * 1'000'000 / rate;
+  return false;
+}
+
+// True: more records are worth waiting for.
+bool PrimarySession::gathers() {
+  if (options_.prompt || engine_.written() - reader_->position() >= kGatherBytes) return false;
+  const uint64_t due = last_records_us_ + kGatherUs;
+  if (env_.clock.monotonic_us() >= due) return false;
+  due_us_ = due;
+  return true;
 }
 
 void PrimarySession::send_tables() {
@@ -162,39 +185,33 @@ void PrimarySession::send_tables() {
     state_ = State::kStreaming;
     return;
   }
-  if (!has_room()) return;
-  if (options_.checkpoint_bytes_per_second > 0) {
-    const uint64_t now = env_.clock.monotonic_us();
-    const uint64_t earned = (now - budget_us_) * options_.checkpoint_bytes_per_second / 1'000'000;
-    if (earned > 0) {
-      budget_bytes_ = std::min(budget_bytes_ + earned, options_.checkpoint_bytes_per_second);
-      budget_us_ = now;
-    }
-    if (budget_bytes_ < std::min(kReadBytes, options_.checkpoint_bytes_per_second)) return;
-  }
+  if (!has_room(kTablesUnsentMax)) return;
   const uint64_t number = wanted_.tables[table_];
   const auto& files = checkpoint_->files();
   const uint64_t size =
       std::find_if(files.begin(), files.end(), [&](const auto& f) { return f.number == number; })->bytes;
-  const uint64_t bytes = std::min(kReadBytes, size - table_offset_);
-  budget_bytes_ -= std::min(budget_bytes_, bytes);
+  const uint64_t bytes = std::min(kTableReadBytes, size - table_offset_);
+  if (paced(bytes)) return;
   reading_table_ = true;
   struct Read {
-    Result<std::string> data = Status();
+    engine::Status status;
+    std::string message;
   };
   auto read = std::make_shared<Read>();
   env_.executor.submit(
       engine::Lane::kCompaction,
       [read, checkpoint = checkpoint_, number, offset = table_offset_, bytes] {
-        read->data = checkpoint->read(number, offset, bytes);
+        auto data = checkpoint->read(number, offset, bytes);
+        read->status = data.status();
+        if (data.ok()) read->message = encode(FilePart{number, std::move(data).value()});
       },
-      [read, self = self_, number, bytes, size] {
+      [read, self = self_, bytes, size] {
         PrimarySession* session = *self;
         if (session == nullptr || !session->closed_.ok()) return;
         session->reading_table_ = false;
-        if (!read->data.ok()) return session->close(Code::kIoError, read->data.status().message());
+        if (!read->status.ok()) return session->close(Code::kIoError, read->status.message());
         session->last_sent_us_ = session->env_.clock.monotonic_us();
-        session->peer_.send(encode(FilePart{number, std::move(read->data).value()}));
+        session->peer_.send(std::move(read->message));
         session->table_offset_ += bytes;
         if (session->table_offset_ == size) {
           ++session->table_;
@@ -205,20 +222,22 @@ void PrimarySession::send_tables() {
 }
 
 void PrimarySession::send_records() {
-  while (!reader_->busy() && !reader_->at_end() && has_room()) {
+  const auto send = [this](const engine::LogChunk& chunk) {
+    last_sent_us_ = last_records_us_ = env_.clock.monotonic_us();
+    peer_.send(encode(chunk));
+  };
+  while (!reader_->busy() && !reader_->at_end() && has_room(kUnsentMax) && !gathers()) {
     engine::LogChunk chunk;
     if (reader_->take(&chunk)) {
-      last_sent_us_ = env_.clock.monotonic_us();
-      peer_.send(encode(chunk));
+      send(chunk);
       continue;
     }
-    reader_->fetch(kReadBytes, [this](Result<engine::LogChunk> read) {
+    reader_->fetch(kReadBytes, [this, send](Result<engine::LogChunk> read) {
       if (!read.ok()) {
         if (peer_.unreadable) peer_.unreadable(reader_->position());
         return close(Code::kIoError, read.status().message());
       }
-      last_sent_us_ = env_.clock.monotonic_us();
-      peer_.send(encode(read.value()));
+      send(read.value());
       pump();
     });
   }

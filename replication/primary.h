@@ -7,7 +7,9 @@
 //
 // It is fed bytes and gives bytes. Records are read from the log as the connection takes them: what is on its
 // way to a slow replica is bounded, and what it has not got stays in the log (and, while a checkpoint goes
-// out, in pinned tables).
+// out, in pinned tables). Records of a millisecond go together while nobody waits for their being
+// acknowledged: each message costs both sides a dozen system calls and thread switches. Tables go evenly, a
+// small piece at a time: neither the disk nor the reactor is at it for longer than a command may notice.
 //
 // Invariants
 //   P1  A replica is sent only what has been handed to the kernel here, and under `always` only what is
@@ -34,6 +36,7 @@ struct PrimaryOptions {
   uint64_t ping_period_us = 10'000'000;
   uint64_t timeout_us = 60'000'000;
   uint64_t checkpoint_bytes_per_second = 0;  // Of tables, to one replica; 0: as fast as it goes.
+  bool prompt = true;                        // Somebody waits for acknowledgements.
   // The log is there from further back on, but cannot be read below this: who comes from there gets a copy.
   Lsn readable_from = 0;
 };
@@ -41,7 +44,12 @@ struct PrimaryOptions {
 class PrimarySession {
  public:
   static constexpr size_t kUnsentMax = 1 << 20;
+  static constexpr size_t kTablesUnsentMax = 256 << 10;
   static constexpr uint64_t kReadBytes = 256 << 10;
+  static constexpr uint64_t kTableReadBytes = 64 << 10;
+  static constexpr uint64_t kGatherUs = 1000;
+  static constexpr uint64_t kGatherBytes = 64 << 10;
+  static constexpr uint64_t kCatchUpUs = 20'000;  // Of the rate, when something else came in between.
 
   struct Peer {
     std::function<void(std::string)> send;
@@ -74,6 +82,8 @@ class PrimarySession {
   const Hello& hello() const { return hello_; }
   // pump() left something undone because too much was unsent.
   bool wants_room() const { return wants_room_; }
+  // When pump() is to be called though nothing has happened; 0: never.
+  uint64_t due_us() const { return due_us_; }
   // It has caught up with a whole store and takes the stream.
   bool online() const { return state_ == State::kStreaming && ack_.streaming && closed_.ok(); }
   const Ack& ack() const { return ack_; }
@@ -88,7 +98,9 @@ class PrimarySession {
   void make_checkpoint(std::optional<Lsn> common);
   void on_wanted(std::string_view payload);
   void on_ack(std::string_view payload);
-  bool has_room();
+  bool has_room(size_t unsent_max);
+  bool gathers();
+  bool paced(uint64_t bytes);
   void send_tables();
   void send_records();
   void refuse(bool final, std::string why);
@@ -105,6 +117,7 @@ class PrimarySession {
   Hello hello_;
   Ack ack_;
   uint64_t last_ack_us_, last_sent_us_;
+  uint64_t last_records_us_ = 0, due_us_ = 0;
   bool full_copy_ = false;
   bool wants_room_ = false;
 
@@ -114,7 +127,7 @@ class PrimarySession {
   size_t table_ = 0;  // Of wanted_.
   uint64_t table_offset_ = 0;
   bool reading_table_ = false;
-  uint64_t budget_bytes_ = 0, budget_us_ = 0;
+  uint64_t next_table_us_ = 0;                   // By the rate.
   const std::shared_ptr<PrimarySession*> self_;  // Jobs find null here when the session is gone.
 };
 

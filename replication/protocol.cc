@@ -15,13 +15,18 @@ using engine::FieldWriter;
 // More than this in front is worth moving what is behind it.
 constexpr size_t kCompactBytes = 1 << 20;
 
-std::string seal(MessageType type, const std::string& payload) {
-  INVARIANT(payload.size() <= UINT32_MAX);
-  std::string message(kMessageHeaderBytes, '\0');
-  const auto length = static_cast<uint32_t>(payload.size());
-  std::memcpy(message.data() + 8, &length, sizeof length);
+// `bulk` comes last, as a text does; it may be long, and is copied once.
+std::string seal(MessageType type, std::string fields, std::string_view bulk = {}) {
+  const size_t length = fields.size() + bulk.size();
+  INVARIANT(length <= UINT32_MAX);
+  std::string message;
+  message.reserve(kMessageHeaderBytes + length);
+  message.resize(kMessageHeaderBytes, '\0');
+  const auto length32 = static_cast<uint32_t>(length);
+  std::memcpy(message.data() + 8, &length32, sizeof length32);
   message[12] = static_cast<char>(type);
-  message += payload;
+  message += fields;
+  message += bulk;
   const uint64_t checksum = XXH3_64bits(message.data() + 8, message.size() - 8);
   std::memcpy(message.data(), &checksum, sizeof checksum);
   return message;
@@ -137,8 +142,8 @@ bool decode(std::string_view payload, Wanted* m) {
 
 std::string encode(const FilePart& m) {
   FieldWriter out;
-  out.number(m.table).text(m.data);
-  return seal(MessageType::kFile, out.take());
+  out.number(m.table).number(m.data.size());
+  return seal(MessageType::kFile, out.take(), m.data);
 }
 bool decode(std::string_view payload, FilePart* m) {
   FieldReader in(payload);
@@ -149,8 +154,8 @@ bool decode(std::string_view payload, FilePart* m) {
 
 std::string encode(const engine::LogChunk& m) {
   FieldWriter out;
-  out.number(m.first).number(m.end).text(m.payload);
-  return seal(MessageType::kRecords, out.take());
+  out.number(m.first).number(m.end).number(m.payload.size());
+  return seal(MessageType::kRecords, out.take(), m.payload);
 }
 bool decode(std::string_view payload, engine::LogChunk* m) {
   FieldReader in(payload);

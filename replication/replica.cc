@@ -16,6 +16,7 @@ using engine::Status;
 namespace {
 
 constexpr uint64_t kTailBytes = 256 << 10;
+constexpr unsigned kLookAhead = 16;
 
 std::string hex(Lsn lsn) {
   char text[20];
@@ -107,6 +108,7 @@ void Replica::wait() {
   in_.clear();
   chunk_ = {};
   rest_ = record_ = {};
+  looked_ahead_ = 0;
   busy_ = false;
   incoming_.reset();
   keep_tables_.reset();
@@ -281,11 +283,26 @@ void Replica::go_back(Lsn common) {
             });
 }
 
+// Most records are of one key, whose place in memory is a cache miss: those of the next few are waited for
+// together.
+void Replica::look_ahead() {
+  std::string_view rest = rest_;
+  for (; looked_ahead_ < kLookAhead; ++looked_ahead_) {
+    const auto record = engine::next_record(rest);
+    if (!record) break;
+    engine::BatchReader operations(*record);
+    if (operations.next() && operations.op() != engine::Batch::Op::kMoved) engine_.prefetch(operations.key());
+  }
+  looked_ahead_ = std::max(looked_ahead_, 1u);
+}
+
 // Applies what there is room for; false: there is none left, or the stream was no good.
 bool Replica::apply_some() {
   for (;;) {
     if (record_.empty()) {
       if (rest_.empty()) break;
+      if (looked_ahead_ == 0) look_ahead();
+      --looked_ahead_;
       const auto record = engine::next_record(rest_);
       if (!record || !batch_.assign(*record).ok() || batch_.empty()) {
         fail("records of the primary that make no sense");
@@ -302,6 +319,7 @@ bool Replica::apply_some() {
     return false;
   }
   chunk_ = {};
+  looked_ahead_ = 0;
   return true;
 }
 

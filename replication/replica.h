@@ -123,6 +123,7 @@ class Replica {
   void maybe_install();
   void install();
   bool apply_some();
+  void look_ahead();
   void ack(bool now);
   void fail(const std::string& why);
   void give_up(const std::string& why);  // The same, of an installation.
@@ -153,7 +154,8 @@ class Replica {
   engine::LogChunk chunk_;
   std::string_view rest_;  // Into chunk_.payload.
   engine::Batch batch_;
-  std::string_view record_;  // The next one, already in batch_; empty: none.
+  std::string_view record_;    // The next one, already in batch_; empty: none.
+  unsigned looked_ahead_ = 0;  // At so many records of rest_.
 
   CheckpointOffer offer_;
   std::shared_ptr<engine::IncomingCheckpoint> incoming_;

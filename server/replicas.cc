@@ -60,8 +60,8 @@ void Replicas::attach(Client& client) {
   const uint64_t id = client.id;
   client.stream = std::make_unique<Stream>(*this, id);
   PrimarySession::Peer peer;
-  peer.send = [this, &client](const std::string& bytes) {
-    client.reply.raw(bytes);
+  peer.send = [this, &client](std::string bytes) {
+    client.output.append(std::move(bytes));
     server_.output_added(client);
   };
   peer.unsent = [&client] { return client.output.size(); };
@@ -93,7 +93,13 @@ void Replicas::changed(uint64_t client_id) {
 }
 
 void Replicas::pump() {
-  for (auto& [id, one] : by_id_) one->session.pump();
+  uint64_t due_us = 0;
+  for (auto& [id, one] : by_id_) {
+    one->session.pump();
+    const uint64_t its_us = one->session.due_us();
+    if (its_us != 0 && (due_us == 0 || its_us < due_us)) due_us = its_us;
+  }
+  if (due_us != 0) server_.wake_at(due_us);
 }
 
 // The log stays as long as a replica has not got it. One that falls back and back would fill the disk.

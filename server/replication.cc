@@ -213,8 +213,7 @@ void Replication::disconnect() { link_.close(); }
 void Replication::say(const std::string& what) { log_notice("MASTER <-> REPLICA sync: %s", what.c_str()); }
 
 void Replication::apply(const engine::Batch& record) {
-  server_.apply_foreign(record);
-  history_.learn(record);
+  if (server_.apply_foreign(record)) history_.learn(record);
 }
 
 void Replication::published(const replication::Published& message) {
@@ -274,6 +273,8 @@ void Replication::reopened(const engine::Status& status) {
 void Replication::end_turn() {
   if (switching_) return;
   begin_epoch_if_due();
+  replicas_.options.prompt =
+      server_.settings().min_sync_replicas > 0 || somebody_waits() || failover_ != Failover::kNone;
   replicas_.pump();
   redis_replicas_.pump();
 }

@@ -65,6 +65,17 @@ std::string random_hex(engine::Entropy& entropy, size_t digits) {
   return text;
 }
 
+// Than what users' keys hold (server/keyspace.h).
+bool says_more(const engine::Batch& record) {
+  engine::BatchReader operations(record.bytes());
+  while (operations.next()) {
+    if (operations.op() == engine::Batch::Op::kMoved) return true;
+    const char tag = operations.key().empty() ? '\0' : operations.key().front();
+    if (tag != 'H' && tag != 'S' && tag != 'T') return true;
+  }
+  return false;
+}
+
 void prepare_socket(int fd, int keepalive_seconds) {
   const int yes = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
@@ -193,17 +204,22 @@ engine::Lsn Server::apply_unasked(engine::Batch& batch) {
   return lsn;
 }
 
-void Server::apply_foreign(const engine::Batch& record) {
+bool Server::apply_foreign(const engine::Batch& record) {
   changes_ += record.operations();
   if (key_watch_.any()) [[unlikely]]
     tell_touched(record, databases_, key_watch_);
   engine_.apply_foreign(record);
   tracking_->applied(record, 0, engine_.end());
-  databases_.refresh(record);
-  scripting_->functions.refresh(record);
-  if (blocking_.size() == 0) return;
-  blocking_.applied(record, databases_);
-  if (blocking_.any_ready()) env_.executor.post(engine::Task([this] { dispatcher_.serve_blocked(); }));
+  const bool more = says_more(record);
+  if (more) [[unlikely]] {
+    databases_.refresh(record);
+    scripting_->functions.refresh(record);
+  }
+  if (blocking_.size() > 0) {
+    blocking_.applied(record, databases_);
+    if (blocking_.any_ready()) env_.executor.post(engine::Task([this] { dispatcher_.serve_blocked(); }));
+  }
+  return more;
 }
 
 void Server::retry_parked() {
@@ -260,13 +276,21 @@ void Server::run_ready() {
 
 void Server::end_turn() {
   tracking_->end_turn();
-  if (!engine_stopping_ && !replication_->switching()) {
+  const bool running = !engine_stopping_ && !replication_->switching();
+  if (running) {
     engine_.end_turn();
     if (sync_wanted_) {
       sync_wanted_ = false;
       if (settings().appendfsync != AppendFsync::kAlways) engine_.request_sync();
     }
     commit_ = {engine_.written(), engine_.synced(), env_.clock.monotonic_us()};
+  }
+  const bool due = wake_us_ != 0 && commit_.now_us >= wake_us_;
+  if (due) {
+    wake_us_ = 0;
+    uv_timer_stop(&delay_timer_);
+  }
+  if (running) {
     replication_->limit(&commit_);
     frame_ = engine_.end();
     replication_->end_turn();
@@ -276,11 +300,6 @@ void Server::end_turn() {
   for (Client* client : dirty_now_) send(*client);
   dirty_now_.clear();
 
-  const bool due = wake_us_ != 0 && commit_.now_us >= wake_us_;
-  if (due) {
-    wake_us_ = 0;
-    uv_timer_stop(&delay_timer_);
-  }
   if (progressed_ || due) {
     const bool progressed = std::exchange(progressed_, false);
     send_held();

@@ -100,9 +100,10 @@ class Server final : public ClientOwner, public ListenerOwner {
   void sync_wanted() { sync_wanted_ = true; }  // Somebody waits for a sync.
   // The one place where a batch becomes the newest writes. `writer`: the client, 0: nobody.
   engine::Lsn apply(engine::Batch& batch, uint64_t writer = 0);
-  // The same for a record of the primary's log.
-  void apply_foreign(const engine::Batch& record);
+  // The same for a record of the primary's log. True: it says something of the store itself, too.
+  bool apply_foreign(const engine::Batch& record);
   void progressed() { progressed_ = true; }  // The commit point may have moved.
+  void wake_at(uint64_t due_us);             // A turn is wanted then, whatever happens.
   void retry_parked();                       // Soon.
   // While the store is being exchanged nothing runs.
   void hold_still(bool held);
@@ -171,7 +172,6 @@ class Server final : public ClientOwner, public ListenerOwner {
               engine::Lsn lsn);
   bool over_output_limit(Client& client, uint64_t now_us);
   void watch_settings();
-  void wake_at(uint64_t due_us);
   void watch_deadlines();
   void advance_stop();
 
