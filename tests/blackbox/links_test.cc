@@ -101,9 +101,15 @@ class Fleet {
       case 3: return link.freeze(false);
       case 4: return link.delay(milliseconds(random() % 40));
       case 5: return link.cut_after(1 + random() % 100'000);
-      case 6: servers_[i]->kill(); return servers_[i]->start();
+      case 6: return die(i);
       default: return link.heal();
     }
+  }
+  // And comes back as what it was.
+  void die(size_t i) {
+    servers_[i]->kill();
+    if (i == primary_) return servers_[i]->start(options());
+    servers_[i]->start(options({"--replicaof", "127.0.0.1 " + std::to_string(links_[i]->port())}));
   }
   // The primary dies for good, as far as the others know: the one that has come furthest takes its place.
   // The former one comes back later, as what it was, and is told.
