@@ -25,6 +25,7 @@ PrimarySession::~PrimarySession() { *self_ = nullptr; }
 void PrimarySession::close(Code code, std::string why) {
   if (!closed_.ok()) return;
   closed_ = Status(code, std::move(why));
+  notes_.clear();
   reader_.reset();
   checkpoint_.reset();
   peer_.changed();
@@ -48,6 +49,7 @@ void PrimarySession::received(std::string_view bytes) {
       case MessageType::kHello: on_hello(in_.payload()); break;
       case MessageType::kWanted: on_wanted(in_.payload()); break;
       case MessageType::kAck: on_ack(in_.payload()); break;
+      case MessageType::kWish: on_wish(in_.payload()); break;
       default: return close(Code::kInvalid, "the replica said something that only a primary says");
     }
   }
@@ -142,6 +144,11 @@ void PrimarySession::on_ack(std::string_view payload) {
   peer_.changed();
 }
 
+void PrimarySession::on_wish(std::string_view payload) {
+  if (!decode(payload, &wish_)) return close(Code::kInvalid, "a wish that makes no sense");
+  peer_.changed();
+}
+
 void PrimarySession::pump() {
   wants_room_ = false;
   due_us_ = 0;
@@ -225,6 +232,7 @@ void PrimarySession::send_records() {
   const auto send = [this](const engine::LogChunk& chunk) {
     last_sent_us_ = last_records_us_ = env_.clock.monotonic_us();
     peer_.send(encode(chunk));
+    send_notes();
   };
   while (!reader_->busy() && !reader_->at_end() && has_room(kUnsentMax) && !gathers()) {
     engine::LogChunk chunk;
@@ -256,7 +264,26 @@ void PrimarySession::tick() {
 }
 
 void PrimarySession::publish(const Published& message) {
-  if (online()) peer_.send(encode(message));
+  if (online()) add_note(encode(message));
+}
+
+void PrimarySession::tell(const Event& event) {
+  if (events() & event.event_class) add_note(encode(event));
+}
+
+void PrimarySession::add_note(std::string message) {
+  notes_bytes_ += message.size();
+  notes_.push_back({engine_.end(), std::move(message)});
+  send_notes();
+  if (notes_bytes_ > kNotesBytesMax) let_go("the replica takes messages more slowly than they are published");
+}
+
+void PrimarySession::send_notes() {
+  while (!notes_.empty() && notes_.front().lsn <= reader_->position()) {
+    notes_bytes_ -= notes_.front().message.size();
+    peer_.send(std::move(notes_.front().message));
+    notes_.pop_front();
+  }
 }
 
 }  // namespace replication

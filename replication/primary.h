@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -47,6 +48,7 @@ class PrimarySession {
   static constexpr size_t kTablesUnsentMax = 256 << 10;
   static constexpr uint64_t kReadBytes = 256 << 10;
   static constexpr uint64_t kTableReadBytes = 64 << 10;
+  static constexpr size_t kNotesBytesMax = 64 << 20;
   static constexpr uint64_t kGatherUs = 1000;
   static constexpr uint64_t kGatherBytes = 64 << 10;
   static constexpr uint64_t kCatchUpUs = 20'000;  // Of the rate, when something else came in between.
@@ -71,7 +73,10 @@ class PrimarySession {
   // The log has grown, or the connection has taken something.
   void pump();
   void tick();  // Some ten times a second.
+  // What goes with the records: the replica hears it when it has all that was written before.
   void publish(const Published& message);
+  void tell(const Event& event);  // If it wants to hear of its class.
+  uint32_t events() const { return online() ? wish_.events : 0; }
   // Ends it, for a reason that the replica is told. It may come again.
   void let_go(std::string why) { refuse(false, std::move(why)); }
 
@@ -98,6 +103,9 @@ class PrimarySession {
   void make_checkpoint(std::optional<Lsn> common);
   void on_wanted(std::string_view payload);
   void on_ack(std::string_view payload);
+  void on_wish(std::string_view payload);
+  void add_note(std::string message);
+  void send_notes();
   bool has_room(size_t unsent_max);
   bool gathers();
   bool paced(uint64_t bytes);
@@ -116,6 +124,13 @@ class PrimarySession {
   engine::Status closed_;
   Hello hello_;
   Ack ack_;
+  Wish wish_;
+  struct Note {
+    Lsn lsn;  // Where the log ended when it was made.
+    std::string message;
+  };
+  std::deque<Note> notes_;
+  size_t notes_bytes_ = 0;
   uint64_t last_ack_us_, last_sent_us_;
   uint64_t last_records_us_ = 0, due_us_ = 0;
   bool full_copy_ = false;

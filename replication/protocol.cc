@@ -38,6 +38,11 @@ bool get_history(FieldReader& in, History* history) {
   if (decoded) *history = *decoded;
   return decoded.has_value();
 }
+bool get_32(FieldReader& in, uint32_t* number) {
+  const uint64_t read = in.number();
+  *number = static_cast<uint32_t>(read);
+  return read <= UINT32_MAX;
+}
 bool whole(const FieldReader& in) { return in.ok() && in.done(); }
 
 }  // namespace
@@ -203,6 +208,29 @@ bool decode(std::string_view payload, Ack* m) {
   return whole(in);
 }
 
+std::string encode(const Wish& m) {
+  FieldWriter out;
+  out.number(m.events);
+  return seal(MessageType::kWish, out.take());
+}
+bool decode(std::string_view payload, Wish* m) {
+  FieldReader in(payload);
+  return get_32(in, &m->events) && whole(in);
+}
+
+std::string encode(const Event& m) {
+  FieldWriter out;
+  out.number(m.event_class).number(m.database).text(m.name).text(m.key);
+  return seal(MessageType::kEvent, out.take());
+}
+bool decode(std::string_view payload, Event* m) {
+  FieldReader in(payload);
+  if (!get_32(in, &m->event_class) || !get_32(in, &m->database)) return false;
+  m->name = in.text();
+  m->key = in.text();
+  return whole(in);
+}
+
 MessageReader::Outcome MessageReader::next() {
   if (at_ > kCompactBytes || at_ == buffer_.size()) {
     buffer_.erase(0, at_);
@@ -215,7 +243,7 @@ MessageReader::Outcome MessageReader::next() {
   std::memcpy(&checksum, header, sizeof checksum);
   std::memcpy(&length, header + 8, sizeof length);
   const auto type = static_cast<uint8_t>(header[12]);
-  if (type < 1 || type > static_cast<uint8_t>(MessageType::kDiverged)) return Outcome::kDamaged;
+  if (type < 1 || type > static_cast<uint8_t>(MessageType::kEvent)) return Outcome::kDamaged;
   if (buffered() - kMessageHeaderBytes < length) return Outcome::kNeedMore;
   if (XXH3_64bits(header + 8, kMessageHeaderBytes - 8 + length) != checksum) return Outcome::kDamaged;
   type_ = static_cast<MessageType>(type);

@@ -23,6 +23,8 @@
 //                                                    ◀─   kHeartbeat   the time, how far the primary is
 //                                                    ◀─   kMessage     a published message
 //     kAck        how far it has, and has synced     ─▶
+//     kWish       of which events it wants to hear   ─▶
+//                                                    ◀─   kEvent       something has happened to a key
 //
 // A hello names the lowest and the highest version that its sender speaks; the answer names the one that is
 // spoken from then on. Header, kHello's beginning and kRefused are the same in all versions.
@@ -58,6 +60,8 @@ enum class MessageType : uint8_t {
   kMessage = 9,
   kAck = 10,
   kDiverged = 11,
+  kWish = 12,
+  kEvent = 13,
 };
 
 struct Hello {
@@ -106,6 +110,15 @@ struct Published {
   std::string channel, text;
   bool sharded = false;
 };
+// What classes and names mean is the servers' affair.
+struct Wish {
+  uint32_t events = 0;  // A bit a class.
+};
+struct Event {
+  uint32_t event_class = 0;
+  uint32_t database = 0;
+  std::string name, key;
+};
 struct Ack {
   Lsn written = 0, synced = 0;
   bool streaming = false;  // It applies what comes; not yet while a checkpoint comes in.
@@ -122,6 +135,8 @@ std::string encode(const engine::LogChunk& message);
 std::string encode(const Heartbeat& message);
 std::string encode(const Published& message);
 std::string encode(const Ack& message);
+std::string encode(const Wish& message);
+std::string encode(const Event& message);
 
 // False: the payload is not such a message.
 bool decode(std::string_view payload, Hello* message);
@@ -135,6 +150,8 @@ bool decode(std::string_view payload, engine::LogChunk* message);
 bool decode(std::string_view payload, Heartbeat* message);
 bool decode(std::string_view payload, Published* message);
 bool decode(std::string_view payload, Ack* message);
+bool decode(std::string_view payload, Wish* message);
+bool decode(std::string_view payload, Event* message);
 
 // Cuts a stream of bytes into messages.
 class MessageReader {

@@ -68,6 +68,7 @@ bool Replica::stop() {
 void Replica::connected() {
   last_io_us_ = env_.clock.monotonic_us();
   state_ = State::kGreeting;
+  wish_said_ = 0;
   Hello hello;
   hello.history = history_;
   hello.lsn = engine_.written();
@@ -162,6 +163,17 @@ void Replica::ack(bool now) {
   host_.send(encode(ack));
 }
 
+void Replica::wish(uint32_t events) {
+  wish_ = events;
+  if (state_ == State::kStreaming) say_wish();
+}
+
+void Replica::say_wish() {
+  if (wish_ == wish_said_) return;
+  wish_said_ = wish_;
+  host_.send(encode(Wish{wish_}));
+}
+
 // ------------------------------------------------------------------ messages
 
 void Replica::process() {
@@ -247,6 +259,12 @@ bool Replica::handle(MessageType type, std::string_view payload) {
       if (state_ == State::kStreaming) host_.published(message);
       return true;
     }
+    case MessageType::kEvent: {
+      Event event;
+      if (!decode(payload, &event)) return false;
+      if (state_ == State::kStreaming) host_.happened(event);
+      return true;
+    }
     default: return false;
   }
 }
@@ -260,6 +278,7 @@ void Replica::on_continue(const Continue& answer) {
   engine::discard_incoming(env_.files, engine_.directory());
   host_.say("Successful partial resynchronization, from LSN " + std::to_string(answer.from));
   ack(true);
+  say_wish();
 }
 
 // The connection will end meanwhile, which does not matter.
@@ -474,6 +493,7 @@ void Replica::install() {
                 retry_wait_us_ = 0;
                 refusal_.clear();
                 ack(true);
+                say_wish();
                 process();
               });
             });

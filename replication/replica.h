@@ -55,6 +55,7 @@ class ReplicaHost {
   // Engine::reopen() and all that depends on it; afterwards `done`. Not OK: there is no store any more.
   virtual void reopen(std::function<void(engine::Status)> done) = 0;
   virtual void published(const Published& message) = 0;
+  virtual void happened(const Event& event) = 0;
   virtual void say(const std::string& what) = 0;  // For people.
 
  protected:
@@ -82,7 +83,8 @@ class Replica {
   bool wants_input() const { return in_.buffered() < kInputMax; }
   // The engine got on.
   void progressed();
-  void tick();  // Some ten times a second.
+  void tick();                 // Some ten times a second.
+  void wish(uint32_t events);  // Of which it wants to hear from now on.
 
   enum class State : uint8_t {
     kOff,
@@ -125,6 +127,7 @@ class Replica {
   bool apply_some();
   void look_ahead();
   void ack(bool now);
+  void say_wish();
   void fail(const std::string& why);
   void give_up(const std::string& why);  // The same, of an installation.
   void wait();
@@ -148,6 +151,7 @@ class Replica {
   uint64_t retry_at_us_ = 0, retry_wait_us_ = 0;
   uint64_t last_io_us_ = 0, down_since_us_ = 0, last_ack_us_ = 0;
   Ack last_ack_;
+  uint32_t wish_ = 0, wish_said_ = 0;  // The second: on this connection.
   Lsn primary_end_ = 0;
 
   // Records that the engine has not taken yet.

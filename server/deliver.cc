@@ -7,9 +7,19 @@
 
 namespace server {
 
-uint32_t Server::wanted_events() const {
-  const uint32_t classes = settings().notify_keyspace_events;
+namespace {
+
+uint32_t own_events(const Settings& settings) {
+  const uint32_t classes = settings.notify_keyspace_events;
   return classes & (notify::kKeyspace | notify::kKeyevent) ? classes : 0;
+}
+
+}  // namespace
+
+uint32_t Server::wanted_events() const {
+  uint32_t theirs = replication_->replicas().events_wanted();
+  if (theirs & notify::kGeneric) theirs |= notify::kExpired;  // Which they hear of as "del".
+  return own_events(settings()) | theirs;
 }
 
 void Server::deliver(Effects& effects, engine::Lsn lsn) {
@@ -33,14 +43,20 @@ void Server::publish_here(std::string_view channel, std::string_view text, bool 
                    [this](Client& client, std::string_view frame) { push(client, frame, engine_.end()); });
 }
 
-void Server::notify(uint32_t event_class, const char* name, uint32_t database, std::string_view key,
+void Server::notify(uint32_t event_class, std::string_view name, uint32_t database, std::string_view key,
                     engine::Lsn lsn) {
-  if (pubsub_->silent() || !(wanted_events() & event_class)) return;
+  notify_here(event_class, name, database, key, lsn);
+  if (replication_->replicas().events_wanted() != 0) replication_->tell(event_class, name, database, key);
+}
+
+void Server::notify_here(uint32_t event_class, std::string_view name, uint32_t database, std::string_view key,
+                         engine::Lsn lsn) {
+  const uint32_t own = own_events(settings());
+  if (pubsub_->silent() || !(own & event_class)) return;
   const auto send = [this, lsn](Client& client, std::string_view frame) { push(client, frame, lsn); };
   const std::string at = "@" + std::to_string(database) + "__:";
-  if (wanted_events() & notify::kKeyspace)
-    pubsub_->publish("__keyspace" + at + std::string(key), name, false, send);
-  if (wanted_events() & notify::kKeyevent) pubsub_->publish("__keyevent" + at + name, key, false, send);
+  if (own & notify::kKeyspace) pubsub_->publish("__keyspace" + at + std::string(key), name, false, send);
+  if (own & notify::kKeyevent) pubsub_->publish("__keyevent" + at + std::string(name), key, false, send);
 }
 
 void Server::push(Client& client, std::string_view bytes, engine::Lsn lsn) {

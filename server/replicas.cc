@@ -38,6 +38,7 @@ class Replicas::Stream final : public ClientStream {
   void on_gone(Client& client) override {
     if (owner_->by_id_.erase(id_) == 0) return;
     log_notice("Connection with replica %s lost.", client.peer_address().c_str());
+    owner_->note_wishes();
     owner_->events_.acknowledged();
   }
   bool to_primary() const override { return false; }
@@ -89,7 +90,16 @@ void Replicas::changed(uint64_t client_id) {
     log_notice("Replica %s %s", one.client->peer_address().c_str(),
                session.full_copy() ? "gets a checkpoint" : "continues from its place in the log");
   }
+  note_wishes();
   events_.acknowledged();
+}
+
+void Replicas::note_wishes() {
+  uint32_t wanted = 0;
+  for (const auto& [id, one] : by_id_) wanted |= one->session.events();
+  if (wanted == events_wanted_) return;
+  events_wanted_ = wanted;
+  events_.wishes_changed();
 }
 
 void Replicas::pump() {
@@ -133,6 +143,10 @@ void Replicas::tick() {
 
 void Replicas::publish(const replication::Published& message) {
   for (auto& [id, one] : by_id_) one->session.publish(message);
+}
+
+void Replicas::tell(const replication::Event& event) {
+  for (auto& [id, one] : by_id_) one->session.tell(event);
 }
 
 void Replicas::drop_all() {

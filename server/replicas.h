@@ -21,6 +21,7 @@ class Replicas {
   struct Events {
     std::function<void()> acknowledged;  // By any of them.
     std::function<void()> take_over;     // replication::PrimarySession::Peer.
+    std::function<void()> wishes_changed;
   };
   Replicas(Server& server, const replication::History& history, Events events);
   ~Replicas();
@@ -29,6 +30,9 @@ class Replicas {
   void pump();                  // The log has grown, or replicas have taken something.
   void tick();
   void publish(const replication::Published& message);
+  void tell(const replication::Event& event);
+  // Of which events any of them wants to hear: classes of server/effects.h.
+  uint32_t events_wanted() const { return events_wanted_; }
   // Ends all their connections, and waits for none: the store under them changes.
   void drop_all();
 
@@ -67,10 +71,12 @@ class Replicas {
   };
   void changed(uint64_t client_id);
   void let_go_of_slow();
+  void note_wishes();
 
   Server& server_;
   const replication::History& history_;
   const Events events_;
+  uint32_t events_wanted_ = 0;
   std::map<uint64_t, std::unique_ptr<One>> by_id_;  // By client.
 };
 

@@ -30,7 +30,8 @@ Replication::Replication(Server& server, uv_loop_t* loop)
                 {[this] { acknowledged(); },
                  [this] {
                    if (is_replica()) promote();
-                 }}),
+                 },
+                 [this] { wish(); }}),
       redis_replicas_(server, [this] { acknowledged(); }),
       replica_(std::make_unique<Replica>(server.env(), server.engine(), history_, replica_options_, *this)),
       redis_(server, {[this] { connect(); }, [this](std::string_view bytes) { link_.send(bytes); },
@@ -63,6 +64,11 @@ engine::Status Replication::start(bool clean) {
                                read_settings();
                                return std::string();
                              });
+  server_.config().on_change({"notify-keyspace-events"}, [this] {
+    wish();
+    return std::string();
+  });
+  wish();
   const std::string& configured = server_.settings().replicaof;
   if (const size_t blank = configured.find(' '); blank != std::string::npos) {
     primary_host_ = configured.substr(0, blank);
@@ -224,6 +230,26 @@ void Replication::published(const replication::Published& message) {
 void Replication::publish(std::string_view channel, std::string_view text, bool sharded) {
   if (replicas_.size() == 0 || (is_replica() && !redis_.active())) return;
   replicas_.publish({std::string(channel), std::string(text), sharded});
+}
+
+// What happens to keys is known where commands run: it is asked for there, for here and for whoever follows.
+void Replication::wish() { replica_->wish(server_.wanted_events()); }
+
+void Replication::happened(const replication::Event& event) {
+  server_.notify_here(event.event_class, event.name, event.database, event.key, server_.engine().end());
+  replicas_.tell(event);
+}
+
+// To replicas of Redis a key that has expired is one that is deleted.
+void Replication::tell(uint32_t event_class, std::string_view name, uint32_t database, std::string_view key) {
+  if (event_class == notify::kKeyMiss || (is_replica() && !redis_.active())) return;
+  if (event_class == notify::kExpired) {
+    event_class = notify::kGeneric;
+    name = "del";
+  } else if (name == "hexpired") {
+    name = "hdel";
+  }
+  replicas_.tell({event_class, database, std::string(name), std::string(key)});
 }
 
 // ------------------------------------------------------------------ another store

@@ -90,6 +90,8 @@ class Replication final : public replication::ReplicaHost {
   Replicas& replicas() { return replicas_; }
   RedisReplicas& redis_replicas() { return redis_replicas_; }
   void publish(std::string_view channel, std::string_view text, bool sharded);
+  // Something has happened to a key by a command, or by its time being up, here.
+  void tell(uint32_t event_class, std::string_view name, uint32_t database, std::string_view key);
 
   // ---- waiting for replicas, or on one: a suspended client is answered (Dispatcher::suspend)
   struct Wait {
@@ -119,6 +121,7 @@ class Replication final : public replication::ReplicaHost {
   void apply(const engine::Batch& record) override;
   void reopen(std::function<void(engine::Status)> done) override;
   void published(const replication::Published& message) override;
+  void happened(const replication::Event& event) override;
   void say(const std::string& what) override;
 
   void found_varve();
@@ -128,6 +131,7 @@ class Replication final : public replication::ReplicaHost {
   void reopened(const engine::Status& status);
   void read_settings();
   void keep_log(bool now);
+  void wish();
   size_t written_by(engine::Lsn lsn) const;  // How many have all up to there.
   void answer_waiters();
   void advance_failover();

@@ -111,6 +111,9 @@ class Server final : public ClientOwner, public ListenerOwner {
   engine::Status store_exchanged();  // Reads anew what is known of it. Errors: a damaged record.
   // A message that another server's client published.
   void publish_here(std::string_view channel, std::string_view text, bool sharded);
+  // The same of a keyspace event.
+  void notify_here(uint32_t event_class, std::string_view name, uint32_t database, std::string_view key,
+                   engine::Lsn lsn);
   // An expired key has been reclaimed, or fields of a hash (and with the last of them the hash): called once
   // for each, when the deletion has been applied.
   void key_expired(uint32_t database, std::string_view user_key);
@@ -120,7 +123,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   // The effects of a command that has been applied and answered: sends them and clears them. What they tell
   // is settled once `lsn` is.
   void deliver(Effects& effects, engine::Lsn lsn);
-  // The classes that anybody could hear of.
+  // The classes that anybody could hear of, here or at a replica.
   uint32_t wanted_events() const;
   // A whole push, to stand between replies; it leaves when what was written up to `lsn` is as safe as the
   // client's replies are. Requires: no handler of this client is running.
@@ -168,7 +171,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   engine::Lsn apply_unasked(engine::Batch& batch);  // Of no client's command, but some may wait for its keys.
   void cron();
   void check_client(Client& client, int64_t now_ms, uint64_t now_us);
-  void notify(uint32_t event_class, const char* name, uint32_t database, std::string_view key,
+  void notify(uint32_t event_class, std::string_view name, uint32_t database, std::string_view key,
               engine::Lsn lsn);
   bool over_output_limit(Client& client, uint64_t now_us);
   void watch_settings();

@@ -332,7 +332,7 @@ constexpr auto kParameters = std::to_array<Parameter>({
         "Seconds without any replica after which a primary keeps no log for them any more; 0 is never."),
     memory("repl-lag-size-max", nullptr, 0, kLong, "17179869184", 0, into<&Settings::repl_lag_size_max_bytes>,
         "Bytes of log that one replica may hold back on disk; one that is behind by more gets a full copy when it comes back. 0 is any."),
-    memory("repl-checkpoint-rate", nullptr, 0, kLong, "0", 0, into<&Settings::repl_checkpoint_rate_bytes>,
+    memory("repl-checkpoint-rate", nullptr, 0, kLong, "67108864", 0, into<&Settings::repl_checkpoint_rate_bytes>,
         "Bytes of a full copy that are sent to one replica a second; 0 is as fast as it goes."),
     integer("repl-timeout", nullptr, 1, kInt, "60", 0, into<&Settings::repl_timeout_seconds>,
         "Seconds without a sign of life after which the other side counts as gone."),

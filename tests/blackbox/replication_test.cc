@@ -201,6 +201,70 @@ TEST_SUITE("blackbox/replication") {
     CHECK(to_text(watcher.command({"EXEC"})) == "nil");
   }
 
+  TEST_CASE("what happens to keys is told by replicas too, and by theirs, when they have it") {
+    ServerProcess primary(options()), replica(options()), chained(options());
+    follow(replica, primary);
+    in_step(replica, primary);
+    follow(chained, replica);
+    in_step(chained, replica);
+    Client writer = Client::over_tcp(primary);
+    writer.command({"SET", "early", "1"});  // Nobody wants to hear of it.
+    // The replica itself tells nothing of strings, but the one behind it does.
+    CHECK(ask(replica, {"CONFIG", "SET", "notify-keyspace-events", "Elg"}) == "OK");
+    CHECK(ask(chained, {"CONFIG", "SET", "notify-keyspace-events", "KE$g"}) == "OK");
+    Client at_replica = Client::over_tcp(replica), at_chained = Client::over_tcp(chained);
+    for (Client* listener : {&at_replica, &at_chained}) {
+      listener->command({"PSUBSCRIBE", "__key*", "channel"});
+      CHECK(to_text(listener->read()) == "[\"psubscribe\", \"channel\", 2]");
+    }
+    // They are asked for from the place where the commands run.
+    Client reader = Client::over_tcp(chained);
+    int tries = 0;
+    until("the wish is known", [&] {
+      writer.command({"SELECT", "1"});
+      writer.command({"SET", "probe", std::to_string(++tries)});
+      writer.command({"SELECT", "0"});
+      writer.command({"PUBLISH", "channel", "probed"});
+      const std::string first = to_text(at_chained.read());
+      if (first == "[\"pmessage\", \"channel\", \"channel\", \"probed\"]") return false;
+      CHECK(first == "[\"pmessage\", \"__key*\", \"__keyspace@1__:probe\", \"set\"]");
+      CHECK(to_text(at_chained.read()) == "[\"pmessage\", \"__key*\", \"__keyevent@1__:set\", \"probe\"]");
+      return to_text(at_chained.read()) == "[\"pmessage\", \"channel\", \"channel\", \"probed\"]";
+    });
+    writer.command({"SET", "a", "1"});
+    writer.command({"RPUSH", "list", "x"});
+    writer.command({"SET", "short", "lived", "PX", "1"});
+    until("it is gone", [&] { return ask(primary, {"DBSIZE"}) == "3"; });
+    writer.command({"PUBLISH", "channel", "end"});
+    const auto heard = [](Client& listener) {
+      std::vector<std::string> all;
+      for (;;) {
+        const Reply push = listener.read();
+        if (push.items[3].text == "end") return all;
+        if (push.items[3].text != "probed") all.push_back(push.items[2].text + " " + push.items[3].text);
+      }
+    };
+    CHECK(heard(at_replica) == std::vector<std::string>{"__keyevent@0__:rpush list",
+                                                        "__keyevent@0__:expire short",
+                                                        "__keyevent@0__:del short"});
+    CHECK(heard(at_chained) ==
+          std::vector<std::string>{"__keyspace@0__:a set", "__keyevent@0__:set a", "__keyspace@0__:short set",
+                                   "__keyevent@0__:set short", "__keyspace@0__:short expire",
+                                   "__keyevent@0__:expire short", "__keyspace@0__:short del",
+                                   "__keyevent@0__:del short"});
+    // A message is never there before what was written before it.
+    for (int i = 0; i < 300; ++i) {
+      const std::string number = std::to_string(i);
+      writer.send({"SET", "n", number});
+      writer.send({"PUBLISH", "channel", number});
+      writer.read();
+      writer.read();
+      while (at_chained.read().items[3].text != number) {
+      }
+      CHECK(std::stoi(reader.command({"GET", "n"}).text) >= i);
+    }
+  }
+
   TEST_CASE("FAILOVER hands the role over, and loses nothing") {
     ServerProcess first(options()), second(options());
     Client writer = Client::over_tcp(first);

@@ -10,6 +10,7 @@ Node::Node(Cluster& cluster, int the_number, uint64_t seed)
   primary_options_.ping_period_us = cluster.options.timeout_ms * 250;
   replica_options_.ack_period_us = cluster.options.timeout_ms * 200;
   primary_options_.checkpoint_bytes_per_second = cluster.options.checkpoint_bytes_per_second;
+  primary_options_.prompt = cluster.options.prompt;
   replica_options_.retry_us = 20'000;
   replica_options_.retry_max_us = 500'000;
 }

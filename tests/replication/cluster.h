@@ -30,6 +30,7 @@ struct ClusterOptions {
   uint64_t log_keep_bytes = 64 << 20;
   uint64_t timeout_ms = 3000;
   uint64_t checkpoint_bytes_per_second = 0;
+  bool prompt = true;  // Records leave at once.
 };
 
 class Cluster;
@@ -60,6 +61,7 @@ class Node final : public replication::ReplicaHost {
   void apply(const Batch& record) override;
   void reopen(std::function<void(Status)> done) override;
   void published(const replication::Published&) override {}
+  void happened(const replication::Event&) override {}
   void say(const std::string& what) override { said.push_back(what); }
 
   struct Session {

@@ -118,7 +118,9 @@ TEST_SUITE("replication/protocol") {
                                             encode(engine::LogChunk{}),
                                             encode(Heartbeat{5, 6}),
                                             encode(Published{"channel", "text", true}),
-                                            encode(Ack{500, 400, true})};
+                                            encode(Ack{500, 400, true}),
+                                            encode(Wish{1000}),
+                                            encode(Event{4, 15, "del", "key"})};
     const auto [first, last] = support::seeds(1, 3);
     for (uint64_t seed = first; seed <= last; ++seed) {
       CAPTURE(seed);
@@ -149,6 +151,8 @@ TEST_SUITE("replication/protocol") {
         CHECK(is_taken_or_refused<Heartbeat>(payload));
         CHECK(is_taken_or_refused<Published>(payload));
         CHECK(is_taken_or_refused<Ack>(payload));
+        CHECK(is_taken_or_refused<Wish>(payload));
+        CHECK(is_taken_or_refused<Event>(payload));
       }
     }
   }

@@ -59,6 +59,7 @@ class Simulation {
     options.policy = faults == Faults::kPower ? SyncPolicy::kAlways : SyncPolicy::kEverySec;
     // With little kept, and under flushes, replicas that were away need checkpoints.
     options.log_keep_bytes = faults == Faults::kCuts || seed % 2 == 0 ? 64 << 20 : 0;
+    options.prompt = seed % 3 != 0;
     if (seed % 4 == 3) options.checkpoint_bytes_per_second = 100'000;
     return options;
   }
