@@ -1,6 +1,14 @@
 // engine/cold_fetch.h: brings missing blocks into memory, each once however many wait for it.
 //
-// Threads: the reactor; blocks are read on workers, one job a block, and handed over.
+// Who reads one key after the other asks for the next block as soon as it has this one. A worker that has
+// read a block therefore lingers for some tens of microseconds, before it sleeps: to wake it costs more, and
+// the more the idler the machine. One at a time does:
+//
+//     fetch() ─▶ nobody lingers: a job      ─▶ worker: reads ─▶ report() ─▶ arrived()
+//            └─▶ somebody does: its mailbox ─▶    ▲               │
+//                                                 └── lingers ◀───┘ ─▶ in vain: the job is over
+//
+// Threads: the reactor; blocks are read on workers and handed over.
 #pragma once
 
 #include <memory>
@@ -14,7 +22,7 @@ namespace engine {
 
 class ColdFetcher {
  public:
-  ColdFetcher(Env& env, BlockCache& cache) : env_(env), cache_(cache) {}
+  ColdFetcher(Env& env, BlockCache& cache);
 
   // Fetches what `context` misses, pins it there and calls `done`. A block that cannot be read is noted as
   // failed, and whoever reads it gets the error. `context` must stay where it is until then.
@@ -33,10 +41,15 @@ class ColdFetcher {
     size_t blocks_left;
   };
 
-  void arrived(BlockId id, Result<BlockRef> block, uint64_t started_us);
+  struct Order;
+  class Mailbox;
+
+  void read(std::unique_ptr<Order> order);
+  void arrived(Order& order);
 
   Env& env_;
   BlockCache& cache_;
+  const std::shared_ptr<Mailbox> mailbox_;  // A worker may linger when all else is gone.
   std::unordered_map<BlockId, std::vector<std::shared_ptr<Waiter>>, BlockIdHash> under_way_;
   uint64_t fetches_ = 0, blocks_ = 0, bytes_ = 0, microseconds_ = 0;
 };

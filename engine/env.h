@@ -107,6 +107,8 @@ class Executor {
   virtual void post(Task task) = 0;
   // For work that goes on: runs `task` on the reactor, soon, and before the job's `done`.
   virtual void report(Task task) = 0;
+  // For work that looks out for more: lets a microsecond pass, or others run where there are any.
+  virtual void yield() {}
 };
 
 struct Env {

@@ -1,5 +1,7 @@
 #include "engine/thread_executor.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -33,6 +35,11 @@ void ThreadExecutor::post(Task task) {
   ++unfinished_;
   const std::lock_guard lock(mutex_);
   ready_.push_back({std::move(task), false});
+}
+
+void ThreadExecutor::yield() {
+  for (int n = 0; n < 16; ++n) __builtin_ia32_pause();
+  ::sched_yield();
 }
 
 void ThreadExecutor::report(Task task) {

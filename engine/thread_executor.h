@@ -26,6 +26,7 @@ class ThreadExecutor final : public Executor {
   void submit(Lane lane, Task work, Task done) override;
   void post(Task task) override;
   void report(Task task) override;
+  void yield() override;
 
   // Runs what is ready now and returns how many tasks that were. Not from inside a `done`.
   size_t poll();

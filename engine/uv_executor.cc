@@ -127,6 +127,11 @@ void UvExecutor::run_posted() {
   }
 }
 
+void UvExecutor::yield() {
+  for (int n = 0; n < 16; ++n) __builtin_ia32_pause();
+  ::sched_yield();
+}
+
 void UvExecutor::report(Task task) {
   {
     const std::lock_guard lock(reports_mutex_);

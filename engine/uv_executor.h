@@ -33,6 +33,7 @@ class UvExecutor final : public Executor {
   void submit(Lane lane, Task work, Task done) override;
   void post(Task task) override;
   void report(Task task) override;
+  void yield() override;
 
   // Runs the loop until no job and no posted task is left, those that they bring forth included, then closes
   // its handles. Requires: not called from a callback of the loop.
