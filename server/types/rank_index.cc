@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/types/separator_list.h"
+
 namespace server {
 
 namespace {
@@ -39,6 +41,10 @@ std::string RankIndex::counter_key(size_t level, std::string_view separator) con
   key += static_cast<char>(level);
   key += separator;
   return key;
+}
+
+std::string RankIndex::list_key(size_t level, std::string_view parent) const {
+  return counter_key(level | kList, parent);
 }
 
 std::string RankIndex::encode(const Counter& counter) {
@@ -100,14 +106,50 @@ void RankIndex::walk_to(std::string_view key) {
   way_.resize(root_.levels);
   for (size_t level = root_.levels; level > 0; --level) {
     if (had_way && in_hand(level, key)) continue;
-    if (!counters().seek_before(counter_key(level, key) + '\0')) damaged("a level is missing");
     Step& step = way_[level - 1];
-    step.separator = separator_here(level);
-    step.counter = decode(counters_->value());
     step.next.reset();
     step.changed = false;
+    if (find_in_list(level, key)) continue;
+    if (!counters().seek_before(counter_key(level, key) + '\0')) damaged("a level is missing");
+    step.separator = separator_here(level);
+    step.counter = decode(counters_->value());
   }
   way_key_ = key;
+}
+
+std::string_view RankIndex::parent_of(size_t level) const {
+  return level == root_.levels ? std::string_view() : std::string_view(way_[level].separator);
+}
+
+uint64_t RankIndex::siblings(size_t level) const {
+  return level == root_.levels ? root_.children : way_[level].counter.children;
+}
+
+// Takes the step of `level` to `key` by point reads. False: there is no list. Requires: the steps above lead
+// to `key`.
+bool RankIndex::find_in_list(size_t level, std::string_view key) {
+  Step& step = way_[level - 1];
+  step.separator = parent_of(level);
+  // The last child ends where its parent does.
+  if (level == root_.levels)
+    step.next.emplace();
+  else
+    step.next = way_[level].next;
+  if (siblings(level) > 1) {
+    const auto record = view_.get(list_key(level, step.separator));
+    if (!record) return step.next.reset(), false;
+    const SeparatorList list(*record);
+    const size_t before = list.not_above(key);
+    if (before < list.size()) step.next = list.at(before);
+    if (before > 0) step.separator = list.at(before - 1);
+  }
+  // The list that will be read next is fetched along.
+  const auto counter = view_.get(counter_key(level, step.separator), [&](std::vector<std::string>& keys) {
+    if (level > 1) keys.push_back(list_key(level - 1, step.separator));
+  });
+  if (!counter) damaged("a counter is missing");
+  step.counter = decode(*counter);
+  return true;
 }
 
 void RankIndex::flush() {
@@ -186,6 +228,8 @@ void RankIndex::split(size_t level) {
   const Counter right{step.counter.weight - left.weight, step.counter.children - left.children};
   view_.put(counter_key(level, step.separator), encode(left));
   view_.put(counter_key(level, separator), encode(right));
+  list_separator(level, separator);
+  if (level > 1) part_list(level - 1, step.separator, separator);
 
   if (level == root_.levels) {
     way_.clear();
@@ -204,6 +248,53 @@ void RankIndex::split(size_t level) {
   way_.clear();
 }
 
+// ---- lists of separators
+
+void RankIndex::put_list(View& view, const std::string& key, std::span<const std::string> separators) {
+  const std::string list = separators.empty() ? std::string() : SeparatorList::encode(separators);
+  if (list.empty() || list.size() > kListBytesMax)
+    view.erase(key);
+  else
+    view.put(key, list);
+}
+
+// A new counter has come to `level`, under the parent of the one in hand, whose children do not count it yet.
+void RankIndex::list_separator(size_t level, std::string_view separator) {
+  const std::string key = list_key(level, parent_of(level));
+  std::vector<std::string> separators;
+  if (siblings(level) > 1) {
+    const auto record = view_.get(key);
+    if (!record) return;  // Too long.
+    separators = SeparatorList(*record).all();
+  }
+  separators.emplace(std::lower_bound(separators.begin(), separators.end(), separator), separator);
+  put_list(view_, key, separators);
+}
+
+// The counter in hand at `level`, not the first child of its parent, goes.
+void RankIndex::strike_separator(size_t level, std::string_view separator) {
+  const std::string key = list_key(level, parent_of(level));
+  const auto record = view_.get(key);
+  if (!record) return;
+  std::vector<std::string> separators = SeparatorList(*record).all();
+  const auto at = std::lower_bound(separators.begin(), separators.end(), separator);
+  if (at == separators.end() || *at != separator) damaged("a list lacks a separator");
+  separators.erase(at);
+  put_list(view_, key, separators);
+}
+
+// The parent `left` of counters of `level` has been split at `right`.
+void RankIndex::part_list(size_t level, std::string_view left, std::string_view right) {
+  const auto record = view_.get(list_key(level, left));
+  if (!record) return;
+  const std::vector<std::string> all = SeparatorList(*record).all();
+  const std::span<const std::string> separators(all);
+  const auto at = static_cast<size_t>(std::lower_bound(all.begin(), all.end(), right) - all.begin());
+  if (at == all.size() || all[at] != right) damaged("a list lacks a separator");
+  put_list(view_, list_key(level, left), separators.first(at));
+  put_list(view_, list_key(level, right), separators.subspan(at + 1));
+}
+
 // Takes away the counters in hand that have nothing left to count, but for those that R1 and R2 keep.
 void RankIndex::prune() {
   std::vector<bool> gone(way_.size());
@@ -217,6 +308,7 @@ void RankIndex::prune() {
       view_.erase(counter_key(below, step.separator));
       if (way_[below - 1].separator == step.separator) gone[below - 1] = true;
     }
+    strike_separator(level, step.separator);
     if (top) {
       --root_.children;
     } else {
@@ -308,13 +400,26 @@ void RankIndex::Builder::pass_up(size_t level) {
     pending_[level + 1].separator = pending_[level].separator;
   }
   Pending& done = pending_[level];
-  std::string key = plan_.counters;
-  key += static_cast<char>(level + 1);
-  key += done.separator;
-  view_.put(key, encode(done.counter));
-  pending_[level + 1].counter.weight += done.counter.weight;
-  ++pending_[level + 1].counter.children;
+  Pending& parent = pending_[level + 1];
+  view_.put(key_of(level + 1, done.separator), encode(done.counter));
+  write_list(level);
+  if (parent.counter.children > 0) parent.below.push_back(done.separator);
+  parent.counter.weight += done.counter.weight;
+  ++parent.counter.children;
   done.counter = {};
+}
+
+std::string RankIndex::Builder::key_of(size_t tag, std::string_view separator) const {
+  std::string key = plan_.counters;
+  key += static_cast<char>(tag);
+  return key.append(separator);
+}
+
+// Of the children of what is pending.
+void RankIndex::Builder::write_list(size_t level) {
+  Pending& done = pending_[level];
+  if (!done.below.empty()) put_list(view_, key_of(level | kList, done.separator), done.below);
+  done.below.clear();
 }
 
 RankIndex::Root RankIndex::Builder::finish() {
@@ -322,6 +427,7 @@ RankIndex::Root RankIndex::Builder::finish() {
   size_t level = 0;
   for (; level + 1 < pending_.size(); ++level) pass_up(level);
   // The topmost one is the root's.
+  write_list(level);
   const Counter& top = pending_[level].counter;
   return {top.weight, top.children, static_cast<uint8_t>(level)};
 }

@@ -3,17 +3,21 @@
 // The elements are records of the owner in key order. Beside them lie counters, a few hundred times fewer a
 // level, small records that say how much lies between one separator and the next:
 //
-//     counters | level (1) | separator  ->  weight (varint) | children (varint)
+//     counters | level (1) | separator        ->  weight (varint) | children (varint)
+//     counters | 128 + level (1) | separator  ->  the separators of level `level` under the counter of
+//                                                 `separator` one level up (or under the root), but the first
+//                                                 (server/types/separator_list.h)
 //
 //     root     weight 2900                                  three children         kept by the owner
 //     level 2  "" 1400            k 900          t 600
 //     level 1  "" 500 c 600 f 300 k 400 p 500    t 600      a child of level 2 each
 //     level 0  . . . . . . . . . . . . . . . . . . . . .    the elements, weight 1 unless the owner says
 //
-// Adding or removing an element changes one counter a level. A counter with too many children is split in
-// two; one with none goes. A question walks at most `children_max` counters a level and as many elements:
-// some ten microseconds with ten million elements in memory. Up to children_max elements there are no
-// counters.
+// Adding or removing an element changes one counter a level, found by point reads, which cost a fraction of
+// what ordered seeks over all runs do: that is what the lists of separators are for; only splits and the end
+// of a counter write them. A counter with too many children is split in two; one with none goes. A question
+// walks at most `children_max` counters a level and as many elements: some ten microseconds with ten million
+// elements in memory. Up to children_max elements there are no counters.
 //
 // Invariants
 //   R1  Separators are lower bounds: a counter counts what lies in [its separator, the next one of its
@@ -21,12 +25,15 @@
 //   R2  A separator of level n + 1 is also one of level n: a bucket's first child begins where it does.
 //   R3  A counter's weight is the sum of its children's; `children` is their number.
 //   R4  A counter without weight stays only where R1 or R2 needs it.
+//   R5  A list of separators is complete, and left out where it is empty or has once taken more than
+//       kListBytesMax (long members that differ late): there separators are sought.
 //
 // Threads: those of the view. Not here: the elements, which the owner writes and erases.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +46,7 @@ namespace server {
 class RankIndex {
  public:
   static constexpr uint64_t kChildrenMax = 256;
+  static constexpr size_t kListBytesMax = 16 << 10;
 
   // What the owner keeps of the index from command to command.
   struct Root {
@@ -101,6 +109,9 @@ class RankIndex {
   };
 
   std::string counter_key(size_t level, std::string_view separator) const;
+  static constexpr uint8_t kList = 0x80;  // Added to the level in a list's key.
+  std::string list_key(size_t level, std::string_view parent) const;
+  static void put_list(View& view, const std::string& key, std::span<const std::string> separators);
   static std::string encode(const Counter& counter);
   static Counter decode(std::string_view value);
   uint64_t weight_of(std::string_view value) const;
@@ -109,6 +120,12 @@ class RankIndex {
   const std::string& next_separator(size_t level);
   bool in_hand(size_t level, std::string_view key);
   void walk_to(std::string_view key);  // Puts the way to `key` in hand.
+  bool find_in_list(size_t level, std::string_view key);
+  std::string_view parent_of(size_t level) const;  // The separator above the step in hand.
+  uint64_t siblings(size_t level) const;           // It and its likes under that.
+  void list_separator(size_t level, std::string_view separator);
+  void strike_separator(size_t level, std::string_view separator);
+  void part_list(size_t level, std::string_view left, std::string_view right);
   void change(std::string_view key, uint64_t minus, uint64_t plus);
   void split(size_t level);
   void grow();
@@ -132,10 +149,13 @@ class RankIndex::Builder {
 
  private:
   void pass_up(size_t level);  // The pending counter of `level` is full.
+  std::string key_of(size_t tag, std::string_view separator) const;
+  void write_list(size_t level);
 
   struct Pending {
     std::string separator;
     Counter counter;
+    std::vector<std::string> below;  // The separators of its children, where those are counters.
   };
   View& view_;
   Plan plan_;

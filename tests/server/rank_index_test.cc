@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "server/types/separator_list.h"
 #include "tests/server/data_bench.h"
 
 using namespace server;
@@ -25,19 +26,42 @@ uint64_t total(const Model& model) {
   return sum;
 }
 
-// R1 to R4, read from the records themselves.
-void check_invariants(View& view, const RankIndex::Root& root, const Model& model) {
+// R1 to R5, read from the records themselves. Returns how many lists are left out.
+size_t check_invariants(View& view, const RankIndex::Root& root, const Model& model,
+                        bool short_lists = true) {
   struct Counter {
     uint64_t weight, children;
   };
   std::map<int, std::map<std::string, Counter>> levels;
+  std::map<int, std::map<std::string, std::vector<std::string>>> lists;
   auto range = view.range("Sc", "Sd");
   for (bool there = range.seek_first(); there; there = range.next()) {
+    const auto tag = static_cast<uint8_t>(range.key()[2]);
+    if (tag >= 0x80) {
+      CHECK(range.value().size() <= RankIndex::kListBytesMax);
+      lists[tag - 0x80][std::string(range.key().substr(3))] = SeparatorList(range.value()).all();
+      continue;
+    }
     engine::FieldReader fields(range.value());
     const uint64_t weight = fields.number(), children = fields.number();
-    levels[range.key()[2]][std::string(range.key().substr(3))] = {weight, children};
+    levels[tag][std::string(range.key().substr(3))] = {weight, children};
   }
   REQUIRE(levels.size() == root.levels);
+  std::map<int, std::map<std::string, std::vector<std::string>>> expected;
+  for (const auto& [level, counters] : levels) {
+    const auto above = levels.find(level + 1);
+    for (const auto& [separator, counter] : counters) {
+      std::string parent;
+      if (above != levels.end()) parent = std::prev(above->second.upper_bound(separator))->first;
+      if (separator != parent) expected[level][parent].push_back(separator);
+    }
+  }
+  if (short_lists) {
+    CHECK(lists == expected);
+  } else {
+    for (const auto& [level, parents] : lists)
+      for (const auto& [parent, separators] : parents) CHECK(separators == expected[level][parent]);
+  }
   std::map<std::string, Counter> below;
   for (const auto& [key, weight] : model) below[key] = {weight, 0};
   for (const auto& [level, counters] : levels) {
@@ -65,6 +89,10 @@ void check_invariants(View& view, const RankIndex::Root& root, const Model& mode
   for (const auto& [separator, counter] : below) weight += counter.weight;
   CHECK(root.weight == weight);
   CHECK(root.children == below.size());
+  size_t lists_expected = 0, lists_there = 0;
+  for (const auto& [level, parents] : expected) lists_expected += parents.size();
+  for (const auto& [level, parents] : lists) lists_there += parents.size();
+  return lists_expected - lists_there;
 }
 
 }  // namespace
@@ -132,6 +160,54 @@ TEST_SUITE("server/rank_index") {
         if (round % 16 == 15) bench.restart();
       }
     }
+  }
+
+  TEST_CASE("R5: where separators are too long to be listed they are sought") {
+    DataBench bench(17, 0, 1 << 20);
+    Model model;
+    RankIndex::Root root;
+    uint64_t listed = 0, left_out = 0;
+    for (int round = 0; round < 60; ++round) {
+      CAPTURE(round);
+      const RankIndex::Root old = root;
+      const Model before = model;
+      const uint64_t script = bench.dice.next();
+      bench.run([&](View& view) {
+        engine::SimEntropy dice(script);
+        model = before;
+        RankIndex index(view, plan_of(4, false), old);
+        for (int i = 0; i < 8; ++i) {
+          // Two families that begin differently: nothing is shared by all, and each separator is long.
+          std::string key(1, dice.below(2) == 0 ? 'a' : 'b');
+          key += std::string(9000, 'x') + std::to_string(dice.below(200));
+          const auto at = model.find(key);
+          if (at == model.end() && dice.below(10) < (round < 40 ? 9 : 2)) {
+            view.put("Se" + key, {});
+            index.add(key);
+            model[key] = 1;
+          } else if (at != model.end()) {
+            view.erase("Se" + key);
+            index.remove(key);
+            model.erase(at);
+          }
+        }
+        index.flush();
+        root = index.root();
+      });
+      bench.run([&](View& view) {
+        left_out += check_invariants(view, root, model, false);
+        RankIndex index(view, plan_of(4, false), root);
+        uint64_t position = 0;
+        for (const auto& [key, weight] : model) {
+          CHECK(index.weight_before(key) == position);
+          ++position;
+        }
+        auto range = view.range("Sc\x81", "Sd");
+        for (bool there = range.seek_first(); there; there = range.next()) ++listed;
+      });
+    }
+    CHECK(listed > 0);
+    CHECK(left_out > 0);
   }
 
   TEST_CASE("what is built in order is what would have been added one by one") {
