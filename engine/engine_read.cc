@@ -4,7 +4,6 @@
 
 #include "engine/bounded_iterator.h"
 #include "engine/engine_impl.h"
-#include "engine/merging_iterator.h"
 #include "engine/sample.h"
 
 namespace engine {
@@ -36,8 +35,8 @@ class CurrentReader final : public Reader {
       newest_ = std::max(newest_, lost->newest(begin, end));
     else
       newest_ = engine_.log_->end();
-    return bounded_iterator(merging_iterator(std::move(children)), begin, end, {engine_.version_},
-                            &engine_.gaps_, passed_, &engine_.toll_, sublevels > 1 ? sublevels : 0);
+    return bounded_iterator(std::move(children), begin, end, {engine_.version_}, &engine_.gaps_, passed_,
+                            &engine_.toll_, sublevels > 1 ? sublevels : 0);
   }
   void on_passed(Passed passed) override { passed_ = std::move(passed); }
 
@@ -197,7 +196,7 @@ class SnapshotReader final : public Reader {
         keep_alive.push_back(std::move(source));
       }
     }
-    return bounded_iterator(merging_iterator(std::move(children)), begin, end, std::move(keep_alive));
+    return bounded_iterator(std::move(children), begin, end, std::move(keep_alive));
   }
 
   Lookup::State sample(std::string_view begin, std::string_view end, uint64_t random,

@@ -55,6 +55,7 @@ void LoserTree::find_prefix() {
       shared = common_prefix(first->key().substr(0, shared), child->key());
     }
   }
+  ++prefixes_;
   prefix_.clear();
   if (first != nullptr) prefix_.assign(first->key().substr(0, shared));
   ties_ = 0;
@@ -99,6 +100,14 @@ void LoserTree::replay(size_t child) {
     winner ^= numbers;
   }
   winner_ = winner;
+  if (ties_ > ties_max_) [[unlikely]] {
+    // Perhaps the keys share more by now; if not, look again more rarely.
+    const size_t had = prefix_.size();
+    find_prefix();
+    ties_max_ = prefix_.size() > had ? kTiesMin : std::min(ties_max_ * 2, kTiesMax);
+    play_all();
+    return;
+  }
   find_second();
   state_ = leaves_[winner_].at_end ? State::kEnd : State::kAt;
 }
@@ -109,23 +118,15 @@ void LoserTree::find_second() {
     second_head_ = std::min(second_head_, losers_[node].head);
 }
 
-LoserTree::State LoserTree::step() {
-  const size_t child = winner_;
-  const State state = backward_ ? children_[child]->prev() : children_[child]->next();
-  if (state == State::kCold || state == State::kFailed) [[unlikely]]
-    return state_ = state;
-  if (!load(child, state)) [[unlikely]] {
+// step() has come to an end, to trouble, or to a key outside the prefix.
+LoserTree::State LoserTree::settle(size_t child, State state) {
+  if (state == State::kCold || state == State::kFailed) return state_ = state;
+  if (load(child, state)) {
+    replay(child);
+  } else {
     ties_max_ = kTiesMin;
     find_prefix();
     play_all();
-  } else if (ties_ > ties_max_) [[unlikely]] {
-    // Perhaps the keys share more by now; if not, look again more rarely.
-    const size_t had = prefix_.size();
-    find_prefix();
-    ties_max_ = prefix_.size() > had ? kTiesMin : std::min(ties_max_ * 2, kTiesMax);
-    play_all();
-  } else if (leaves_[child].head >= second_head_) {
-    replay(child);
   }
   return state_;
 }

@@ -44,7 +44,20 @@ class LoserTree {
     return build();
   }
   // Moves the winner on. Requires: state() == kAt.
-  State step();
+  State step() {
+    const size_t child = winner_;
+    Iterator& at = *children_[child];
+    const State state = backward_ ? at.prev() : at.next();
+    if (state != State::kAt) [[unlikely]]
+      return settle(child, state);
+    Leaf& leaf = leaves_[child];
+    leaf.key = at.key();
+    if (!has_prefix(leaf.key, prefix_)) [[unlikely]]
+      return settle(child, state);
+    leaf.head = head_of(leaf.key);
+    if (leaf.head >= second_head_) replay(child);
+    return state_;
+  }
 
   State state() const { return state_; }
   bool backward() const { return backward_; }
@@ -66,6 +79,15 @@ class LoserTree {
   }
   const Status& status() const;
 
+  // The winner's head: going forward, a winner whose head is less than bound_head(key) lies before `key`, and
+  // one whose head is not less may. Good as long as prefixes() stays the same.
+  uint64_t head() const { return leaves_[winner_].head; }
+  uint64_t prefixes() const { return prefixes_; }
+  uint64_t bound_head(std::string_view key) const {
+    if (has_prefix(key, prefix_)) return key_head(key.substr(prefix_.size()));
+    return compare_keys(key, prefix_) > 0 ? ~uint64_t{0} : 0;
+  }
+
  private:
   struct Leaf {
     uint64_t head = 0;  // Complemented when going backward, so that less is always earlier.
@@ -80,6 +102,7 @@ class LoserTree {
 
   State build();
   bool load(size_t child, State state);  // False: the key lies outside the prefix.
+  State settle(size_t child, State state);
   void find_prefix();
   void play_all();
   void replay(size_t child);
@@ -101,7 +124,8 @@ class LoserTree {
   size_t winner_ = 0;
   uint64_t second_head_ = 0;  // The least head of the losers on the winner's path.
   std::string prefix_;
-  uint32_t ties_ = 0;  // Since the prefix was found.
+  uint64_t prefixes_ = 0;  // Found so far.
+  uint32_t ties_ = 0;      // Since the prefix was found.
   uint32_t ties_max_ = kTiesMin;
   bool backward_ = false;
   State state_ = State::kEnd;

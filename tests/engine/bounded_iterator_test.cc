@@ -5,7 +5,6 @@
 #include <map>
 #include <random>
 
-#include "engine/merging_iterator.h"
 #include "tests/engine/vector_iterator.h"
 
 namespace engine {
@@ -63,7 +62,7 @@ TEST_SUITE("engine/bounded_iterator") {
       std::vector<std::unique_ptr<Iterator>> children;
       for (const TestRun& run : random_runs(random, begin, end, &model))
         children.push_back(std::make_unique<VectorIterator>(run));
-      const auto it = bounded_iterator(merging_iterator(std::move(children)), begin, end, {});
+      const auto it = bounded_iterator(std::move(children), begin, end, {});
 
       auto at = model.end();
       const auto before = [&](Model::iterator place) {
@@ -97,6 +96,33 @@ TEST_SUITE("engine/bounded_iterator") {
         REQUIRE(it->key() == at->first);
         REQUIRE(it->value() == at->second);
         REQUIRE((it->flags() & kTombstone) == 0);
+      }
+    }
+  }
+
+  TEST_CASE("a run that is cold or fails on the way ends the walk, and says so") {
+    for (const State broken : {State::kCold, State::kFailed}) {
+      for (const size_t runs : {1u, 2u, 5u}) {
+        for (int good_moves = 0; good_moves < 4; ++good_moves) {
+          CAPTURE(runs);
+          CAPTURE(good_moves);
+          std::vector<std::unique_ptr<Iterator>> children;
+          for (size_t run = 0; run < runs; ++run) {
+            TestRun records;
+            for (char c = 'a'; c < 'm'; ++c) records.push_back({std::string(1, c) + std::to_string(run), ""});
+            auto child = std::make_unique<VectorIterator>(records);
+            if (run + 1 == runs) child->break_after(good_moves, broken, Status(Code::kIoError, "bad disk"));
+            children.push_back(std::move(child));
+          }
+          const auto it = bounded_iterator(std::move(children), "a", "z", {});
+          size_t shown = 0;
+          State state = it->seek_first();
+          for (; state == State::kAt; state = it->next()) ++shown;
+          CHECK(state == broken);
+          CHECK(it->state() == broken);
+          if (broken == State::kFailed) CHECK(it->status().message() == "bad disk");
+          CHECK(shown == static_cast<size_t>(good_moves) * runs);
+        }
       }
     }
   }

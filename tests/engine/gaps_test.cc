@@ -45,13 +45,19 @@ class MapIterator final : public Iterator {
   Status status_;
 };
 
+std::vector<std::unique_ptr<Iterator>> one_run(const Records& records, uint64_t* moves) {
+  std::vector<std::unique_ptr<Iterator>> runs;
+  runs.push_back(std::make_unique<MapIterator>(records, moves));
+  return runs;
+}
+
 struct Bench {
   Records records;
   Gaps gaps;
   uint64_t moves = 0;
 
   std::unique_ptr<Iterator> iterator(std::string_view begin, std::string_view end, Gaps* with) {
-    return bounded_iterator(std::make_unique<MapIterator>(records, &moves), begin, end, {}, with);
+    return bounded_iterator(one_run(records, &moves), begin, end, {}, with);
   }
   void put(const std::string& key) {
     records[key] = kPut;
@@ -166,8 +172,8 @@ TEST_SUITE("engine/gaps") {
     for (bool there = false; !there; ++times) {
       REQUIRE(times < 100);
       uint64_t passed = 0;
-      const auto it = bounded_iterator(std::make_unique<MapIterator>(bench.records, &bench.moves), "a", "z",
-                                       {}, &bench.gaps, [&](uint64_t tombstones) {
+      const auto it = bounded_iterator(one_run(bench.records, &bench.moves), "a", "z", {}, &bench.gaps,
+                                       [&](uint64_t tombstones) {
                                          passed += tombstones;
                                          if (passed > 2000) throw Left{};
                                        });
