@@ -124,7 +124,10 @@ void EngineImpl::write_record(std::string_view key, uint64_t hash, std::string_v
     if (delta != 0) count_by(schema_.owner(key), delta);
   }
   MemRecord* record = active_->table->put(key, value, flags, lsn, own);
-  if (record != old) index_->point_to(hash, record);
+  if (old == nullptr)
+    index_->add(hash, record);
+  else if (record != old)
+    index_->point_to(hash, record);
 }
 
 void EngineImpl::count_by(ObjectId owner, int64_t delta) {

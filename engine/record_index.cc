@@ -63,6 +63,8 @@ void RecordIndex::point_to(uint64_t hash, MemRecord* record) {
   if (before->home == kHomeCache) impl_->cache.drop(before);
 }
 
+void RecordIndex::add(uint64_t hash, MemRecord* record) { impl_->slots.insert(hash, record); }
+
 void RecordIndex::prefetch(uint64_t hash) const { impl_->slots.prefetch(hash); }
 void RecordIndex::prefetch_record(uint64_t hash) const { impl_->slots.prefetch_record(hash); }
 

@@ -38,6 +38,8 @@ class RecordIndex {
   MemRecord* find(uint64_t hash, std::string_view key);
   // `record` (of a memtable) now stands for its key; what stood for it before, if cached, is dropped.
   void point_to(uint64_t hash, MemRecord* record);
+  // The same for a key for which find() has just given null.
+  void add(uint64_t hash, MemRecord* record);
   // Starts the load of the cache line that find() will need first.
   void prefetch(uint64_t hash) const;
   void prefetch_record(uint64_t hash) const;  // Of those behind it, once that line is there.
