@@ -16,8 +16,9 @@ static_assert(kHeaderBytesMax <= OutputBuffer::kGapBytes);
 // "<type><n>\r\n"
 char* put_header(char* p, char type, int64_t n) {
   *p++ = type;
-  if (n >= 0 && n < 10) {
-    *p++ = static_cast<char>('0' + n);
+  if (n >= 0 && n < 100) {  // Most lengths.
+    if (n >= 10) *p++ = static_cast<char>('0' + n / 10);
+    *p++ = static_cast<char>('0' + n % 10);
   } else {
     p = std::to_chars(p, p + kDigitsMax, n).ptr;
   }
