@@ -15,6 +15,7 @@
 #include "server/client_info.h"
 #include "server/command_renaming.h"
 #include "server/config.h"
+#include "server/drawn_members.h"
 #include "server/engine_settings.h"
 #include "server/log.h"
 #include "server/memory_usage.h"
@@ -111,6 +112,7 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
                       fields_expired(database, key, all);
                     }}),
       scan_cursors_(env.entropy.next()),
+      drawn_members_(std::make_unique<DrawnMembers>()),
       scripting_(std::make_unique<Scripting>(*this)),
       replication_(std::make_unique<Replication>(*this, loop)),
       started_ms_(env.clock.wall_ms()),

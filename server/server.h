@@ -35,6 +35,7 @@ namespace server {
 
 class Acl;
 class Config;
+class DrawnMembers;
 class PubSub;
 class Tracking;
 struct Scripting;
@@ -90,6 +91,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   Shutdown& shutdown() { return shutdown_; }
   ScanCursors& scan_cursors() { return scan_cursors_; }  // Threads: any.
   Scripting& scripting() { return *scripting_; }
+  DrawnMembers& drawn_members() { return *drawn_members_; }
 
   // ---- what the dispatcher asks and says
   const CommitPoint& commit() const { return commit_; }
@@ -199,6 +201,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   BatchRunner batches_;
   ExpiryCron expiry_cron_;
   ScanCursors scan_cursors_;
+  const std::unique_ptr<DrawnMembers> drawn_members_;
   std::unique_ptr<Scripting> scripting_;
   const std::unique_ptr<Replication> replication_;
   Shutdown shutdown_{*this};

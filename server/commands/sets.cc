@@ -8,8 +8,10 @@
 #include "server/commands/listings.h"
 #include "server/commands/random_count.h"
 #include "server/commands/set_support.h"
+#include "server/drawn_members.h"
 #include "server/errors.h"
 #include "server/long_reply.h"
+#include "server/server.h"
 #include "server/types/sample.h"
 #include "server/units.h"
 
@@ -156,12 +158,48 @@ void srandmember(CommandContext& c) {
   sample_distinct(set, set.size(), wanted, random, reply);
 }
 
-void pop_one(CommandContext& c, Set& set) {
+std::vector<std::string> draw_run(Set& set, Random& random, uint64_t wanted) {
+  std::vector<std::string> names;
+  size_t bytes = 0;
+  set.draw_run(random, [&](const Set::Member& member) {
+    names.emplace_back(member.name);
+    bytes += member.name.size();
+    return names.size() < wanted && bytes < DrawnMembers::kBytesMax;
+  });
+  return names;
+}
+
+// Loads a member that is to go. *name must stay until the set is saved.
+void draw_one(CommandContext& c, Set& set, std::string* name) {
   Random random(c.random_seed);
+  const uint64_t ahead = set.large() ? DrawnMembers::wanted(set.size()) : 0;
+  if (ahead < 2) {
+    set.draw_to_remove(random, [&](const Set::Member& member) { *name = member.name; });
+    const std::string_view names[] = {*name};
+    return set.load_members(names);
+  }
+  // A name stays at hand until it is seen to be gone: this command may run again, or come to nothing.
+  std::vector<std::string>& drawn = c.server.drawn_members().of(set.object());
+  for (bool fresh = false;; drawn.pop_back()) {
+    if (drawn.empty()) {
+      drawn = draw_run(set, random, ahead);
+      fresh = true;
+    }
+    *name = drawn.back();
+    const std::string_view names[] = {*name};
+    set.load(names);
+    if (set.has(0)) {
+      if (name->size() > DrawnMembers::kBytesMax) drawn.pop_back();  // Too long to lie about.
+      return;
+    }
+    if (fresh)
+      throw StorageError{engine::Status(engine::Code::kCorruption, "a set's member is seen but not found")};
+  }
+}
+
+void pop_one(CommandContext& c, Set& set) {
   std::string name;
-  set.draw_to_remove(random, [&](const Set::Member& member) { name = member.name; });
-  const std::string_view names[] = {name};
-  set.load_members(names);
+  draw_one(c, set, &name);
   set.remove(0);
   tell_removed(c, c.args[1], "spop", set.save(set_limits(c), c.random_seed));
   c.reply.bulk(std::move(name));

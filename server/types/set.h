@@ -50,6 +50,7 @@ class Set {
 
   bool exists() const { return header_.has_value(); }
   bool large() const { return object_.id != engine::kNoObject; }
+  ObjectId object() const { return object_.id; }  // Of a large one.
   uint64_t size() const { return count_; }
 
   // ---- some members
@@ -81,6 +82,10 @@ class Set {
   // The same for a member that is then removed: cheaper.
   template <typename Use>
   void draw_to_remove(Random& random, Use use, uint64_t more = 0);
+  // The same for many that will be removed one by one: neighbours from a random place on, until use(member)
+  // returns false or all have been had. Requires: large().
+  template <typename Use>
+  void draw_run(Random& random, Use use);
 
  private:
   struct Slot {
@@ -158,6 +163,16 @@ void Set::draw_to_remove(Random& random, Use use, uint64_t more) {
   HashedWalk walk(view_, object_);
   walk.draw_to_remove(random, more);
   use(Member{walk.name()});
+}
+
+template <typename Use>
+void Set::draw_run(Random& random, Use use) {
+  HashedWalk walk(view_, object_);
+  walk.draw_to_remove(random);
+  for (uint64_t left = count_; left > 0; --left) {
+    if (!use(Member{walk.name()})) return;
+    if (!walk.next() && !walk.first()) return;
+  }
 }
 
 template <typename Use>
