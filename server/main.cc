@@ -160,9 +160,9 @@ class Process {
     notify_supervisor(config_.settings().supervised, "STOPPING=1\n");
     server_->stop([this](const engine::Status& status) {
       if (!status.ok()) exit_code_ = fail(status);
-      uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);
-      uv_close(reinterpret_cast<uv_handle_t*>(&interrupt_), nullptr);
-      std::signal(SIGTERM, SIG_IGN);  // It is on its way; a second one must not make a failure of it.
+      // They stay open to the end: a second signal must not make a failure of it.
+      uv_unref(reinterpret_cast<uv_handle_t*>(&terminate_));
+      uv_unref(reinterpret_cast<uv_handle_t*>(&interrupt_));
       uv_stop(&loop_);
     });
   }
@@ -179,6 +179,10 @@ class Process {
     }
     server_.reset();
     engine_.reset();
+    uv_close(reinterpret_cast<uv_handle_t*>(&terminate_), nullptr);
+    std::signal(SIGTERM, SIG_IGN);
+    uv_close(reinterpret_cast<uv_handle_t*>(&interrupt_), nullptr);
+    uv_run(&loop_, UV_RUN_NOWAIT);
     uv_loop_close(&loop_);
     log_warning("Varve is now ready to exit, bye bye...");
     return exit_code_;
