@@ -74,9 +74,9 @@ class MergedRuns {
  private:
   // Leaves the record shown and all older ones of its key.
   State skip_shadowed() {
-    while (tree_.repeats()) [[unlikely]] {
-        if (tree_.step() != State::kAt) return tree_.state();
-      }
+    while (tree_.repeats()) {
+      if (tree_.step() != State::kAt) return tree_.state();
+    }
     return tree_.step();
   }
 

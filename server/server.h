@@ -41,7 +41,7 @@ class Tracking;
 struct Scripting;
 class Replication;
 
-// Who may execute nothing for now.
+// Whose commands wait, and until when.
 struct Pause {
   int64_t until_ms = 0;        // CLIENT PAUSE; 0: none.
   bool all = false;            // Its scope; false: only commands that may write.

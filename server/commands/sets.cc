@@ -211,8 +211,8 @@ constexpr uint64_t kPoppedPerStaying = 5;
 void pop_some(CommandContext& c, Set& set, const Header& header, uint64_t wanted) {
   Random random(c.random_seed);
   std::vector<std::string> popped;
-  if (set.large()) {  // One seek, and no more blocks than they fill (server/drawn_members.h says why that is
-                      // fair).
+  if (set.large()) {
+    // One seek, and no more blocks than they fill; server/drawn_members.h says why that is fair.
     set.draw_run(random, [&](const Set::Member& member) {
       popped.emplace_back(member.name);
       return popped.size() < wanted;

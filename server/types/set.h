@@ -82,7 +82,7 @@ class Set {
   // The same for a member that is then removed: cheaper.
   template <typename Use>
   void draw_to_remove(Random& random, Use use, uint64_t more = 0);
-  // The same for many that will be removed one by one: neighbours from a random place on, until use(member)
+  // The same for many that are all to be removed: neighbours from a random place on, until use(member)
   // returns false or all have been had. Requires: large().
   template <typename Use>
   void draw_run(Random& random, Use use);

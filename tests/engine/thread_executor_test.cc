@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/engine/executor_report.h"
+
 using namespace engine;
 
 TEST_SUITE("engine/lane_queue") {
@@ -56,27 +58,7 @@ TEST_SUITE("engine/lane_queue") {
 TEST_SUITE("engine/thread_executor") {
   TEST_CASE("a report of work that goes on runs on the reactor, before the work's done") {
     ThreadExecutor executor(2);
-    const std::thread::id reactor = std::this_thread::get_id();
-    std::atomic<bool> heard = false;
-    bool heard_in_time = false;
-    std::vector<int> order;
-    executor.submit(
-        Lane::kLog,
-        [&] {
-          executor.report([&] {
-            CHECK(std::this_thread::get_id() == reactor);
-            order.push_back(1);
-            heard = true;
-          });
-          for (int i = 0; i < 10'000 && !heard; ++i)
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-          heard_in_time = heard;
-          for (int n = 2; n <= 3; ++n) executor.report([&order, n] { order.push_back(n); });
-        },
-        [&order] { order.push_back(4); });
-    executor.drain();
-    CHECK(heard_in_time);
-    CHECK(order == std::vector<int>{1, 2, 3, 4});
+    check_report(executor, [&executor] { executor.drain(); });
   }
 
   TEST_CASE("every job runs on a worker and its done afterwards on the reactor") {

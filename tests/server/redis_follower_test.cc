@@ -113,6 +113,16 @@ std::string saved(Harness& from) {
   return all;
 }
 
+// Has a full copy of a Redis without keys, whose offset is `offset`.
+void follow_an_empty(Follower& follower, uint64_t offset, uint64_t seed = 1) {
+  Harness nothing(seed);
+  const std::string file = saved(nothing);
+  CHECK(follower.greet() == kPsyncAnew);
+  follower.feed("+FULLRESYNC " + kId + " " + std::to_string(offset) + "\r\n$" + std::to_string(file.size()) +
+                    "\r\n" + file,
+                5000);
+}
+
 // A write as a Redis passes it on.
 Words random_write(std::mt19937_64& random) {
   const auto n = [&](uint64_t below) { return std::to_string(random() % below); };
@@ -197,11 +207,8 @@ TEST_SUITE("server/redis_follower") {
         }
         if (together) stream += Peer::encode({"EXEC"});
       }
-      Harness nothing(seed);
-      const std::string file = saved(nothing);
       Follower follower(seed, seed % 2 == 0 ? UINT32_MAX / 3 : 0);
-      CHECK(follower.greet() == kPsyncAnew);
-      follower.feed("+FULLRESYNC " + kId + " 0\r\n$" + std::to_string(file.size()) + "\r\n" + file, 5000);
+      follow_an_empty(follower, 0, seed);
       follower.rest();
       REQUIRE(follower.redis->link_up());
       uint64_t sent = 0;
@@ -244,10 +251,7 @@ TEST_SUITE("server/redis_follower") {
 
   TEST_CASE("a transaction without its EXEC has no effect, nor any part of it") {
     Follower follower(1);
-    Harness nothing(1);
-    const std::string file = saved(nothing);
-    follower.greet();
-    follower.feed("+FULLRESYNC " + kId + " 50\r\n$" + std::to_string(file.size()) + "\r\n" + file, 5000);
+    follow_an_empty(follower, 50);
     const std::string before = Peer::encode({"SELECT", "0"}) + Peer::encode({"SET", "a", "1"});
     const std::string open =
         Peer::encode({"MULTI"}) + Peer::encode({"SET", "a", "2"}) + Peer::encode({"SET", "b", "2"});
@@ -268,10 +272,7 @@ TEST_SUITE("server/redis_follower") {
 
   TEST_CASE("a place is good for the epoch that it was written in, and for nobody who wrote since") {
     Follower follower(1);
-    Harness nothing(1);
-    const std::string file = saved(nothing);
-    follower.greet();
-    follower.feed("+FULLRESYNC " + kId + " 50\r\n$" + std::to_string(file.size()) + "\r\n" + file, 5000);
+    follow_an_empty(follower, 50);
     const std::string stream = Peer::encode({"SELECT", "0"}) + Peer::encode({"SET", "a", "1"});
     follower.feed(stream, 5000);
     follower.rest();
@@ -378,10 +379,7 @@ TEST_SUITE("server/redis_follower") {
 
   TEST_CASE("a command that is unknown here, or fails, is left out, and the stream goes on") {
     Follower follower(1);
-    Harness nothing(1);
-    const std::string file = saved(nothing);
-    follower.greet();
-    follower.feed("+FULLRESYNC " + kId + " 0\r\n$" + std::to_string(file.size()) + "\r\n" + file, 5000);
+    follow_an_empty(follower, 0);
     std::string stream = Peer::encode({"SELECT", "0"});
     for (const Words& words : std::vector<Words>{{"SET", "a", "text"},
                                                  {"MODULE.WRITE", "a"},
@@ -401,10 +399,7 @@ TEST_SUITE("server/redis_follower") {
 
   TEST_CASE("a database that there is not is no reason to write into another one") {
     Follower follower(1);
-    Harness nothing(1);
-    const std::string file = saved(nothing);
-    follower.greet();
-    follower.feed("+FULLRESYNC " + kId + " 0\r\n$" + std::to_string(file.size()) + "\r\n" + file, 5000);
+    follow_an_empty(follower, 0);
     const std::string good = Peer::encode({"SELECT", "0"}) + Peer::encode({"SET", "a", "1"});
     const std::string rest = Peer::encode({"SELECT", "99"}) + Peer::encode({"SET", "a", "2"});
     follower.feed(good, 5000);
@@ -422,10 +417,7 @@ TEST_SUITE("server/redis_follower") {
 
   TEST_CASE("V2, V3: while nothing can be applied little is taken, and nothing acknowledged") {
     Follower follower(1);
-    Harness nothing(1);
-    const std::string file = saved(nothing);
-    follower.greet();
-    follower.feed("+FULLRESYNC " + kId + " 0\r\n$" + std::to_string(file.size()) + "\r\n" + file, 5000);
+    follow_an_empty(follower, 0);
     follower.rest(300);
     REQUIRE(follower.redis->link_up());
     follower.take_said();
