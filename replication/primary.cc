@@ -93,9 +93,20 @@ void PrimarySession::on_hello(std::string_view payload) {
   peer_.changed();
 }
 
+std::string PrimarySession::why_copy(std::optional<Lsn> common) const {
+  if (!common) return "it has nothing of this history";
+  const std::string parted = "its history and this one part at LSN " + std::to_string(*common);
+  if (*common < hello_.lsn && *common < hello_.cut_floor)
+    return parted + ", and its tables hold what it wrote since, up to LSN " +
+           std::to_string(hello_.cut_floor);
+  if (*common > engine_.written()) return parted + ", which is not in the log yet";
+  return "it needs the log from LSN " + std::to_string(*common) + " on, which begins at LSN " +
+         std::to_string(std::max(engine_.log_begin(), options_.readable_from));
+}
+
 void PrimarySession::offer(std::optional<Lsn> common) {
   state_ = State::kOffering;
-  full_copy_ = true;
+  why_copied_ = why_copy(common);
   if (options_.readable_from == 0) return make_checkpoint(common);
   // The copy's log begins where its tables end, which is to be behind what cannot be read.
   engine_.flush([self = self_, common](const Status& status) {

@@ -12,9 +12,8 @@
 // small piece at a time: neither the disk nor the reactor is at it for longer than a command may notice.
 //
 // Invariants
-//   P1  A replica is sent only what has been handed to the kernel here, and under `always` only what is
-//   synced. P2  From the making of a checkpoint on, the log is pinned from its flushed LSN until it has been
-//   read.
+//   P1  A replica is sent only what was handed to the kernel here, and under `always` only what is synced.
+//   P2  From the making of a checkpoint on, the log is pinned from its flushed LSN until it has been read.
 //
 // Threads: the reactor. Tables and old records are read by workers.
 #pragma once
@@ -95,10 +94,12 @@ class PrimarySession {
   // The log stays from here on because of it; engine.end(): it holds none.
   Lsn holds_from() const { return reader_ ? reader_->position() : engine_.end(); }
   uint64_t last_ack_us() const { return last_ack_us_; }
-  bool full_copy() const { return full_copy_; }  // It was given a checkpoint, not just the stream.
+  // Why it is given a checkpoint, and not just the stream; empty: it is given just the stream.
+  const std::string& why_copied() const { return why_copied_; }
 
  private:
   void on_hello(std::string_view payload);
+  std::string why_copy(std::optional<Lsn> common) const;
   void offer(std::optional<Lsn> common);
   void make_checkpoint(std::optional<Lsn> common);
   void on_wanted(std::string_view payload);
@@ -133,7 +134,7 @@ class PrimarySession {
   size_t notes_bytes_ = 0;
   uint64_t last_ack_us_, last_sent_us_;
   uint64_t last_records_us_ = 0, due_us_ = 0;
-  bool full_copy_ = false;
+  std::string why_copied_;
   bool wants_room_ = false;
 
   std::unique_ptr<engine::LogReader> reader_;

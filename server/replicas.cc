@@ -86,9 +86,10 @@ void Replicas::changed(uint64_t client_id) {
     server_.output_added(*one.client);
   } else if (!one.counted && session.state() != PrimarySession::State::kWaiting) {
     one.counted = true;
-    ++(session.full_copy() ? full_copies : continues);
+    const std::string& why = session.why_copied();
+    ++(why.empty() ? continues : full_copies);
     log_notice("Replica %s %s", one.client->peer_address().c_str(),
-               session.full_copy() ? "gets a checkpoint" : "continues from its place in the log");
+               why.empty() ? "continues from its place in the log" : ("gets a checkpoint: " + why).c_str());
   }
   note_wishes();
   events_.acknowledged();

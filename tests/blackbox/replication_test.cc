@@ -406,6 +406,8 @@ TEST_SUITE("slow/blackbox/replication") {
     in_step(replica, primary);
     CHECK(all_strings(replica) == all_strings(primary));
     CHECK(info(primary, "sync_full") == "2");
+    CHECK(primary.log().find("gets a checkpoint: it has nothing of this history") != std::string::npos);
+    CHECK(primary.log().find("gets a checkpoint: it needs the log from LSN ") != std::string::npos);
   }
 
   TEST_CASE("a primary that has had no replica for long keeps no log for them") {
