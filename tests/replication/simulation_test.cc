@@ -299,13 +299,14 @@ void simulate(uint64_t seed, int steps, Totals* totals) {
 TEST_SUITE("replication/simulation") {
   TEST_CASE("replicas hold a prefix of the history, keep what was acknowledged, and converge") {
     Totals totals;
-    for (uint64_t seed = 1; seed <= 60; ++seed) simulate(seed, 5000, &totals);
+    // Most of what can go wrong does so soon; some runs go on for longer.
+    for (uint64_t seed = 1; seed <= 2000; ++seed) simulate(seed, seed <= 60 ? 5000 : 1500, &totals);
     // It would show nothing if nothing had happened.
-    CHECK(totals.full_copies > 60);
-    CHECK(totals.continues > 100);
-    CHECK(totals.cuts > 5);
-    CHECK(totals.acknowledged > 1000);
-    CHECK(totals.promotions > 12);
+    CHECK(totals.full_copies > 2000);
+    CHECK(totals.continues > 3000);
+    CHECK(totals.cuts > 50);
+    CHECK(totals.acknowledged > 50'000);
+    CHECK(totals.promotions > 100);
     MESSAGE("full copies ", totals.full_copies, ", tails cut ", totals.cuts, ", continues ", totals.continues,
             ", acknowledged ", totals.acknowledged, ", promotions ", totals.promotions);
   }
