@@ -169,7 +169,8 @@ void EngineImpl::start_compaction() {
   options.table_bytes = tuning().table_bytes;
   options.borders = merge->plan.borders;
   options.below = version_;
-  options.below_level = merge->plan.output_level + 1;
+  // A table of L0 that is written anew lies above other runs of L0.
+  options.below_level = merge->plan.output_level == 0 ? 0 : merge->plan.output_level + 1;
   options.dead = usable;
   options.first_lsn = ~Lsn{0};
   for (const auto* tables : {&merge->plan.upper, &merge->plan.lower}) {

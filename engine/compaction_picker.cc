@@ -346,7 +346,19 @@ std::map<uint64_t, uint64_t> Picker::dead_bytes(const DeadObjects::Set& dead, co
 std::optional<CompactionPlan> Picker::by_density(const DeadObjects::Set* dead, const Schema& schema) {
   std::map<uint64_t, uint64_t> dying;
   if (dead != nullptr && dead->count() != 0) dying = dead_bytes(*dead, schema);
-  // L0 goes down soon enough by its depth.
+  // Tombstones of L0 go down soon enough by its depth; but what is dead may be the last that was written.
+  if (!dying.empty()) {
+    for (const Run& run : version_.level(0).runs) {
+      for (const TableRef& table : run.tables()) {
+        const auto dies = dying.find(table->meta().number);
+        if (dies == dying.end() || dies->second * 2 < table->meta().file_bytes) continue;
+        auto made = plan(0, 0, {{table}});
+        if (!made) continue;
+        made->output_run = run.number();
+        return made;
+      }
+    }
+  }
   for (int n = 1; n < kLevels; ++n) {
     const std::vector<Run>& runs = version_.level(n).runs;
     if (runs.empty()) continue;

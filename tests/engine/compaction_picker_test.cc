@@ -183,6 +183,22 @@ TEST_SUITE("engine/compaction_picker") {
     CHECK(plan->inputs.size() == 1);
   }
 
+  TEST_CASE("so is one of L0, in its own run, though L0 is shallow") {
+    DeadObjects dead;
+    dead.kill({5, 0}, 0);
+    const auto version = version_of({placed(0, 2, 3, header_key(5, "a"), header_key(5, "z")),
+                                     placed(0, 1, 4, header_key(6, "a"), header_key(7, "z"))});
+    const auto plan = pick(version, small(), {}, &dead);
+    REQUIRE(plan);
+    CHECK_FALSE(plan->only_drop);
+    CHECK_FALSE(plan->trivial_move);
+    CHECK(plan->input_level == 0);
+    CHECK(plan->output_level == 0);
+    CHECK(plan->output_run == 2);
+    CHECK(numbers(plan->upper) == Numbers{3});
+    CHECK(plan->inputs.size() == 1);
+  }
+
   TEST_CASE("a table half of which is tombstones sinks though its level is small") {
     PlacedTable dense = placed(5, 1, 1, "a", "c", kMega);
     dense.meta.tombstones = 60;

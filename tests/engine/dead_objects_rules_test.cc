@@ -271,6 +271,35 @@ TEST_SUITE("engine/dead_objects_rules") {
     CHECK(objects.dead() == 0);
   }
 
+  TEST_CASE("what is dead goes from a shallow L0 as well, and tombstones that lie beside it stay") {
+    Objects objects;
+    objects.set("gone", "old");
+    objects.set("kept", "old");
+    objects.flush();
+    objects.create("big", 40);
+    objects.erase("gone");
+    objects.set("kept", "new");
+    objects.flush();
+    const auto bytes = [&] {
+      uint64_t sum = 0;
+      for (const LevelStats& level : objects.engine().stats().levels) sum += level.bytes;
+      return sum;
+    };
+    const uint64_t before = bytes();
+    objects.erase("big");
+    objects.engine().request_sync();
+    objects.store().settle();
+    objects.engine().tick();
+    objects.store().settle();
+    CAPTURE(before);
+    CHECK(bytes() < before / 2);
+    objects.forget_cached();
+    CHECK_FALSE(objects.store().get(objects.store().header(0, "gone")));
+    CHECK(objects.store().get(objects.store().header(0, "kept")) == "new");
+    objects.restart();
+    CHECK_FALSE(objects.store().get(objects.store().header(0, "gone")));
+  }
+
   TEST_CASE("rule vi: a rename at any moment of a compaction is known when its kills are judged") {
     for (uint64_t steps = 0; steps < 40; ++steps) {
       CAPTURE(steps);
