@@ -1,5 +1,6 @@
 // Reading: the present state on the reactor, snapshots on workers.
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "engine/bounded_iterator.h"
@@ -163,18 +164,16 @@ class SnapshotReader final : public Reader {
     moment_->version->visit(key, hash, [&](const Table& table) {
       const uint32_t number = table.find_block(key);
       if (number == table.blocks()) return false;
-      auto block = table.read_block(number);
-      if (!block.ok()) {
-        status_ = block.status();
+      const BlockRef block = recent(table, number);
+      if (!block) {
         result.state = Lookup::State::kFailed;
         return true;
       }
-      const auto entry = block.value()->find(key, hash);
+      const auto entry = block->find(key, hash);
       if (!entry) return false;
       if ((entry->flags & kTombstone) == 0) {
         result.state = Lookup::State::kFound;
-        result.value = entry->value;
-        blocks_.push_back(std::move(block).value());  // Values stay valid until the command has ended.
+        result.value = kept(block, entry->value);
       }
       return true;
     });
@@ -214,8 +213,41 @@ class SnapshotReader final : public Reader {
   Lsn newest() const override { return newest_; }
 
  private:
+  // Blocks that were read last: who asks for many keys in their order finds most of them in one that is here.
+  struct Recent {
+    uint64_t table = 0;
+    uint32_t number = 0;
+    BlockRef block;
+  };
+  static constexpr size_t kRecent = 512;
+  static constexpr size_t kCopiedBytesMax = 256;
+
+  // Null: status_ says why.
+  BlockRef recent(const Table& table, uint32_t number) {
+    if (recent_.empty()) recent_.resize(kRecent);
+    Recent& slot = recent_[(table.meta().number * 31 + number) % kRecent];
+    if (slot.block && slot.table == table.meta().number && slot.number == number) return slot.block;
+    auto block = table.read_block(number);
+    if (!block.ok()) {
+      status_ = block.status();
+      return {};
+    }
+    slot = {table.meta().number, number, std::move(block).value()};
+    return slot.block;
+  }
+
+  // Values stay valid until the command has ended; but a small one is not worth the block around it.
+  std::string_view kept(const BlockRef& block, std::string_view value) {
+    if (value.empty()) return {};
+    if (value.size() <= kCopiedBytesMax) return small_.emplace_back(value);
+    if (blocks_.empty() || blocks_.back() != block) blocks_.push_back(block);
+    return value;
+  }
+
   std::shared_ptr<const Moment> moment_;
+  std::vector<Recent> recent_;
   std::vector<BlockRef> blocks_;
+  std::deque<std::string> small_;
   Lsn newest_ = 0;
   Status status_;
 };

@@ -125,13 +125,15 @@ class BlockingSource final : public BlockSource {
     // In order means: the next block behind the window, or the one before it.
     uint32_t first = index;
     uint32_t last = index;
-    if (same_table && read_ahead_bytes_ > 0) {
+    const bool goes_on = same_table && (index == first_ + window_.size() || index + 1 == first_);
+    if (!goes_on) stretch_ = 0;
+    if (goes_on && read_ahead_bytes_ > 0) {
       if (index == first_ + window_.size()) {
-        const uint64_t until = table.block_offset(index) + read_ahead_bytes_;
+        const uint64_t until = table.block_offset(index) + stretch();
         while (last + 1 < table.blocks() && table.block_offset(last + 2) <= until) ++last;
-      } else if (index + 1 == first_) {
-        const uint64_t end = table.block_offset(index + 1);
-        while (first > 0 && end - table.block_offset(first - 1) <= read_ahead_bytes_) --first;
+      } else {
+        const uint64_t end = table.block_offset(index + 1), wanted = stretch();
+        while (first > 0 && end - table.block_offset(first - 1) <= wanted) --first;
       }
     }
     window_.clear();
@@ -154,6 +156,10 @@ class BlockingSource final : public BlockSource {
   const Status& status() const override { return status_; }
 
  private:
+  // Who goes on goes further: twice as far each time.
+  uint64_t stretch() { return stretch_ = std::min(std::max(2 * stretch_, kFirstStretch), read_ahead_bytes_); }
+  static constexpr uint64_t kFirstStretch = 16 << 10;
+
   void keep(const Table& table, uint32_t first, std::vector<BlockRef> blocks) {
     number_ = table.meta().number;
     first_ = first;
@@ -161,6 +167,7 @@ class BlockingSource final : public BlockSource {
   }
 
   const uint64_t read_ahead_bytes_;
+  uint64_t stretch_ = 0;
   Status status_;        // Final once it is an error.
   uint64_t number_ = 0;  // Of the table that the window is of.
   uint32_t first_ = 0;

@@ -151,8 +151,8 @@ TEST_SUITE("engine/table") {
     CHECK(reads_of(0, true) == table->blocks());
     CHECK(reads_of(0, false) == table->blocks());
     const uint64_t data = table->block_offset(table->blocks());
-    CHECK(reads_of(64 << 10, true) <= data / (60 << 10) + 2);
-    CHECK(reads_of(64 << 10, false) <= data / (60 << 10) + 2);
+    CHECK(reads_of(64 << 10, true) <= data / (60 << 10) + 5);  // It begins with little.
+    CHECK(reads_of(64 << 10, false) <= data / (60 << 10) + 5);
 
     const auto source = blocking_source(64 << 10);
     const uint64_t before = disk.reads();
