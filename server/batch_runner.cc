@@ -7,6 +7,7 @@ namespace server {
 struct BatchRunner::Run {
   Body body;
   Done done;
+  bool makes_room;
   int64_t now_ms;
   engine::ReadContext context;
 };
@@ -14,8 +15,8 @@ struct BatchRunner::Run {
 BatchRunner::BatchRunner(engine::Engine& engine, engine::Env& env, Apply apply, MayWrite may_write)
     : engine_(engine), env_(env), apply_(std::move(apply)), may_write_(std::move(may_write)) {}
 
-void BatchRunner::run(Body body, Done done) {
-  attempt(std::make_shared<Run>(Run{std::move(body), std::move(done), env_.clock.wall_ms(), {}}));
+void BatchRunner::run(Body body, Done done, bool makes_room) {
+  attempt(std::make_shared<Run>(Run{std::move(body), std::move(done), makes_room, env_.clock.wall_ms(), {}}));
 }
 
 void BatchRunner::attempt(const std::shared_ptr<Run>& run) {
@@ -38,8 +39,7 @@ void BatchRunner::attempt(const std::shared_ptr<Run>& run) {
   if (batch.empty()) return run->done({{}, view.seen()});
   if (may_write_ && !may_write_())
     return run->done({engine::Status(engine::Code::kInvalid, "a replica writes nothing of its own"), 0});
-  // It makes room, or at least the room that it takes is small.
-  switch (engine_.admission(batch.bytes().size(), true)) {
+  switch (engine_.admission(batch.bytes().size(), run->makes_room)) {
     case engine::Engine::Admission::kOpen: break;
     case engine::Engine::Admission::kWait: waiting_.push_back(run); return;
     case engine::Engine::Admission::kRefused: return run->done({engine_.refusal(), 0});

@@ -36,9 +36,10 @@ class BatchRunner {
 
   BatchRunner(engine::Engine& engine, engine::Env& env, Apply apply, MayWrite may_write = nullptr);
 
-  // `done` is called once, perhaps within this call. Errors: kInvalid after stop(); what refuses writes; what
+  // `done` is called once, perhaps within this call. `makes_room`: it erases, or what it writes is little.
+  // Errors: kInvalid after stop(); what refuses writes; what
   // the view threw.
-  void run(Body body, Done done);
+  void run(Body body, Done done, bool makes_room = true);
   // There may be room now: when the engine has made progress.
   void retry();
   bool any_waiting() const { return !waiting_.empty(); }

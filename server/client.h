@@ -66,6 +66,7 @@ struct Waiting {
   uint64_t random_seed = 0;
   uint64_t started_us = 0;
   uint32_t runs = 0;
+  uint32_t long_writes = 0;                // How often it was worked out in vain (server/long_write.h).
   bool blocked = false;                    // It has waited for a key, and may do so again.
   std::optional<std::string> ready_key;    // What this run is about.
   std::shared_ptr<PiecewiseReply> pieces;  // Its reply goes out as it is made (server/reply_source.h).

@@ -20,6 +20,8 @@ namespace server {
 class Server;
 class Client;
 class CallLog;
+class LongWrite;
+struct LongWriteWanted;
 struct BlockRequest;
 class ReplySource;
 
@@ -40,6 +42,11 @@ struct CommandContext {
   // Where a handler on a worker may leave what makes its reply in pieces, instead of a reply
   // (server/reply_source.h); null: it has to be whole.
   std::shared_ptr<ReplySource>* pieces = nullptr;
+
+  // For commands that write one key and may take long (server/long_write.h): where to say so, null: it has to
+  // be done at once; and, where it is being worked out, its work.
+  LongWriteWanted* long_write_wanted = nullptr;
+  LongWrite* long_write = nullptr;
 
   // For commands that wait for keys (server/blocking.h). Where to say so; null: it must not wait (MULTI,
   // scripts).

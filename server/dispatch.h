@@ -44,6 +44,7 @@
 #include "server/client.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/long_write.h"
 #include "server/present_reader.h"
 
 namespace server {
@@ -81,6 +82,11 @@ class Dispatcher {
   // For a handler that starts something and answers later: the command stays open until answer() is called,
   // once, on the reactor, with the client it was given. The answer tells of what was written up to `lsn`.
   void suspend(Client& client);
+  // The same, for one that has come to nothing: the command begins anew.
+  void begin_anew(Client& client);
+  // What is said to who wants to write and may not, and where the disk fails.
+  std::string refusal_error() const;
+  static std::string storage_error(const engine::Status& status);
   template <typename Write>
   void answer(Client& client, Write write, engine::Lsn lsn = 0) {
     if (in_handler_) {  // It was done at once. But the command that started it has to return first.
@@ -113,8 +119,6 @@ class Dispatcher {
   struct LongRun;
   struct Piece;
 
-  static std::string storage_error(const engine::Status& status);
-
   bool parse(Client& client);
   void prefetch(Client& client);
   Ran execute(Client& client, Request request);
@@ -123,7 +127,6 @@ class Dispatcher {
   engine::Engine::Admission admit(uint32_t flags, size_t bytes);
   void queue(Client& client, const Request& request);
   enum class Run : uint8_t { kInEarnest, kRehearsal };  // server/nested_call.h
-  std::string refusal_error() const;
 
   struct Fate;
   struct Attempt;
@@ -150,6 +153,7 @@ class Dispatcher {
   void end_block(Client& client, Unblock how);
   void fetch(Client& client);
   void run_on_worker(Client& client, const Request& request);
+  Ran begin_long_write(const Attempt& attempt);
   void worker_done(Client& client, LongRun& run);
   void tell_of(Client& client, LongRun& run, bool remembers);
   void begin_pieces(Client& client, LongRun& run);
@@ -176,6 +180,7 @@ class Dispatcher {
   std::string key_;
 
   BlockRequest block_;
+  LongWriteWanted long_write_;
   bool serving_ = false;
   bool in_handler_ = false;
   uint64_t seed_;

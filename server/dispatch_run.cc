@@ -128,6 +128,9 @@ Dispatcher::Attempt::Attempt(Dispatcher& dispatcher, Client& run_for, const Requ
   context.calls = &dispatcher.calls_;
   context.reads = &reads;
   context.block = &dispatcher.block_;
+  const Waiting* const waits = client.waiting.get();
+  if (waits == nullptr || (!waits->blocked && waits->long_writes < LongWrite::kAttempts))
+    context.long_write_wanted = &dispatcher.long_write_;
 }
 
 void Dispatcher::clear_scratch() {
@@ -138,6 +141,8 @@ void Dispatcher::clear_scratch() {
     calls_.clear();
   if (block_.wanted) [[unlikely]]
     block_ = {};
+  if (long_write_.wanted) [[unlikely]]
+    long_write_ = {};
 }
 
 // ------------------------------------------------------------------ the run
@@ -176,6 +181,8 @@ Dispatcher::Ran Dispatcher::call(Attempt& attempt) {
     in_handler_ = false;
     const bool first = !client.waiting;
     // A walk over cold blocks would begin anew at each: a worker reads them as they come.
+    if (!first && long_write_.wanted && client.waiting->runs >= Stats::kRunsExpected)
+      return begin_long_write(attempt);
     if (!first && may_run_on_worker(command) && client.waiting->runs >= Stats::kRunsExpected) {
       must_wait(attempt, Waiting::For::kWorker);
       run_on_worker(client, attempt.request);
@@ -187,6 +194,7 @@ Dispatcher::Ran Dispatcher::call(Attempt& attempt) {
     return Ran::kWaits;
   } catch (const LongRead&) {
     in_handler_ = false;
+    if (long_write_.wanted) return begin_long_write(attempt);
     must_wait(attempt, Waiting::For::kWorker);
     run_on_worker(client, attempt.request);
     return Ran::kWaits;
@@ -202,6 +210,16 @@ Dispatcher::Ran Dispatcher::call(Attempt& attempt) {
     server_.stats().blocking_reads += attempt.reads.blocked();
   }
   return Ran::kDone;
+}
+
+Dispatcher::Ran Dispatcher::begin_long_write(const Attempt& attempt) {
+  must_wait(attempt, Waiting::For::kOutcome);
+  const CommandContext& context = attempt.context;
+  const LongWrite::Job job{attempt.command.handler,  context.args,     attempt.fate.now_ms,
+                           attempt.fate.random_seed, context.bulk_max, context.database_number,
+                           context.database};
+  std::make_shared<LongWrite>(server_, attempt.client, job, std::move(long_write_))->start();
+  return Ran::kWaits;
 }
 
 // It waited for a key, and this one has been written.

@@ -329,6 +329,13 @@ void Dispatcher::end_block(Client& client, Unblock how) {
 
 void Dispatcher::suspend(Client& client) { wait(client, Waiting::For::kOutcome).in_flight = true; }
 
+void Dispatcher::begin_anew(Client& client) {
+  client.waiting->in_flight = false;
+  client.waiting->what = Waiting::For::kWorker;  // It has no outcome yet.
+  client.waiting->context = {};
+  rerun(client);
+}
+
 bool Dispatcher::begin_answer(Client& client) {
   client.waiting->in_flight = false;
   if (client.closed() || server_.stopping()) {

@@ -64,6 +64,8 @@ void info_engine(Server& server, InfoText& out) {
   out.field("engine_blocking_commands", stats.blocking_commands);
   out.field("engine_blocking_reads", stats.blocking_reads);
   out.field("engine_long_reads", stats.long_reads);
+  out.field("engine_long_writes", stats.long_writes);
+  out.field("engine_long_writes_redone", stats.long_writes_redone);
   out.field("engine_piecewise_replies", stats.piecewise_replies);
   out.field("engine_cold_fetches", s.cold_fetches);
   out.field("engine_cold_blocks", s.cold_blocks);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr char kDatabaseTag = 'D';
 constexpr char kHeaderTag = 'H';
+constexpr char kBuildingTag = 'B';
 constexpr char kElementTag = 'S';
 constexpr char kExpiryTag = 'T';
 
@@ -112,6 +113,10 @@ void encode_header(const Header& header, std::string* out) {
   }
   out->append(header.payload);
 }
+
+std::string building_key(ObjectId object) { return tagged(kBuildingTag, object); }
+std::string building_begin() { return std::string(1, kBuildingTag); }
+std::string building_end() { return prefix_end(building_begin()); }
 
 std::string database_key(uint32_t database) {
   INVARIANT(database <= UINT16_MAX);
@@ -216,7 +221,8 @@ engine::Reference KeyspaceSchema::reference(std::string_view key, std::string_vi
     const auto header = decode_header(value);
     return header ? header->object : engine::Reference{};
   }
-  if (key[0] == kDatabaseTag) return decode_database(value).value_or(engine::Reference{});
+  if (key[0] == kDatabaseTag || key[0] == kBuildingTag)
+    return decode_database(value).value_or(engine::Reference{});
   return {};
 }
 

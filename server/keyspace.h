@@ -1,6 +1,7 @@
 // server/keyspace.h: how Redis's keys lie in the engine's one ordered space of bytes.
 //
 // clang-format off
+//     'B' id(object)                              -> id, generation   it is being built, in steps (server/long_write.h)
 //     'D' db (2, big-endian)                      -> id, generation   which object database db is at present
 //     'F' name of a library                       -> source           functions for FCALL
 //     'P'                                         -> name, offset     up to where a Redis is followed (server/redis_follower.h)
@@ -63,6 +64,10 @@ struct Header {
 // Nullopt: not a header (a damaged store; the caller says so).
 std::optional<Header> decode_header(std::string_view record);
 void encode_header(const Header& header, std::string* out);  // Replaces *out.
+
+std::string building_key(ObjectId object);  // Its record is as that of a database.
+std::string building_begin();
+std::string building_end();
 
 std::string database_key(uint32_t database);
 std::string encode_database(engine::Reference reference);

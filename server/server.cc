@@ -18,6 +18,7 @@
 #include "server/drawn_members.h"
 #include "server/engine_settings.h"
 #include "server/log.h"
+#include "server/long_write.h"
 #include "server/memory_usage.h"
 #include "server/pubsub.h"
 #include "server/replication.h"
@@ -72,7 +73,7 @@ bool says_more(const engine::Batch& record) {
   while (operations.next()) {
     if (operations.op() == engine::Batch::Op::kMoved) return true;
     const char tag = operations.key().empty() ? '\0' : operations.key().front();
-    if (tag != 'H' && tag != 'S' && tag != 'T') return true;
+    if (tag != 'H' && tag != 'S' && tag != 'T' && tag != 'B') return true;
   }
   return false;
 }
@@ -105,6 +106,7 @@ Server::Server(uv_loop_t* loop, engine::Env& env, engine::Engine& engine, Config
       batches_(
           engine, env, [this](engine::Batch& batch) { return apply_unasked(batch); },
           [this] { return replication_->may_write(); }),
+      long_writes_(std::make_unique<LongWrites>(*this)),
       expiry_cron_(engine, env, batches_,
                    {[this](ObjectId object) { return databases_.number(object); },
                     [this](uint32_t database, std::string_view key) { key_expired(database, key); },
@@ -162,6 +164,7 @@ engine::Status Server::start() {
   if (auto status = rename_commands(config_.directives(), table_); !status.ok()) return status;
   if (auto status = acl_->start(env_.files); !status.ok()) return status;
   if (auto status = replication_->start(log_was_closed); !status.ok()) return status;
+  long_writes_->tick();
   return listeners_.open(settings());
 }
 
@@ -473,6 +476,7 @@ void Server::cron() {
   replication_->cron();
   if (replication_->out_of_patience()) progressed_ = true;
   if (cron_paused) return;
+  long_writes_->tick();
   expiry_cron_.tick(active_expire && !pause.any() && replication_->may_write());
   const int64_t now_ms = wall_ms();
   const uint64_t now_us = env_.clock.monotonic_us();

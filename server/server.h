@@ -36,6 +36,7 @@ namespace server {
 class Acl;
 class Config;
 class DrawnMembers;
+class LongWrites;
 class PubSub;
 class Tracking;
 struct Scripting;
@@ -88,6 +89,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   ExpiryCensus& expiry_census() { return expiry_census_; }
   Listeners& listeners() { return listeners_; }
   BatchRunner& batches() { return batches_; }
+  LongWrites& long_writes() { return *long_writes_; }
   Shutdown& shutdown() { return shutdown_; }
   ScanCursors& scan_cursors() { return scan_cursors_; }  // Threads: any.
   Scripting& scripting() { return *scripting_; }
@@ -199,6 +201,7 @@ class Server final : public ClientOwner, public ListenerOwner {
   const std::unique_ptr<Tracking> tracking_;
   Dispatcher dispatcher_;
   BatchRunner batches_;
+  std::unique_ptr<LongWrites> long_writes_;
   ExpiryCron expiry_cron_;
   ScanCursors scan_cursors_;
   const std::unique_ptr<DrawnMembers> drawn_members_;

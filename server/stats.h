@@ -60,6 +60,7 @@ struct Stats {
   uint64_t cold_commands = 0;                          // That had to wait for the disk at least once.
   uint64_t cold_restarts = 0;                          // How often one of them began anew.
   uint64_t many_restarts = 0;                          // That began anew more often than kRunsExpected.
+  uint64_t long_writes = 0, long_writes_redone = 0;    // Worked out by a worker; in vain.
   uint64_t long_reads = 0;                             // That ran on a worker.
   uint64_t piecewise_replies = 0;                      // Sent as they were made.
   uint64_t blocking_commands = 0, blocking_reads = 0;  // That held everybody up reading; blocks so read.

@@ -1,7 +1,9 @@
 #include "server/view.h"
 
+#include <algorithm>
 #include <deque>
 #include <map>
+#include <numeric>
 
 #include "server/key_watcher.h"
 
@@ -44,17 +46,27 @@ View::View(engine::Reader& reader, engine::Engine* engine, engine::Batch& batch,
     : reader_(reader), engine_(engine), batch_(batch), now_ms_(now_ms) {}
 View::~View() = default;
 
-View::Overlay& View::overlay() {
-  if (!overlay_) overlay_ = std::make_unique<Overlay>();
-  overlay_->follow(batch_);
-  return *overlay_;
+bool View::is_new_element(std::string_view key) const {
+  if (new_elements_.empty()) [[likely]]
+    return false;
+  for (const std::string& begin : new_elements_)
+    if (key.starts_with(begin)) return true;
+  return false;
+}
+
+View::Overlay& View::overlay(bool new_element) {
+  std::unique_ptr<Overlay>& overlay = new_element ? elements_overlay_ : overlay_;
+  if (!overlay) overlay = std::make_unique<Overlay>();
+  overlay->follow(batch_of(new_element));
+  return *overlay;
 }
 
 std::optional<std::string_view> View::get(std::string_view key) { return get(key, nullptr); }
 
 std::optional<std::string_view> View::get(std::string_view key, const Ahead& ahead) {
-  if (!batch_.empty()) {
-    const Overlay& own = overlay();
+  const bool is_new = is_new_element(key);
+  if (!batch_of(is_new).empty()) {
+    const Overlay& own = overlay(is_new);
     const auto at = own.entries.find(key);
     if (at != own.entries.end()) {
       if (at->second.erased) return std::nullopt;
@@ -83,10 +95,19 @@ std::optional<std::string_view> View::value_of(const Lookup& found) {
 
 void View::get_all(std::span<const std::string> keys, std::vector<std::optional<std::string_view>>* values) {
   values->clear();
+  if (engine_ == nullptr) {  // It reads where it stands: neighbours one after the other.
+    std::vector<uint32_t> order(keys.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return keys[a] < keys[b]; });
+    values->resize(keys.size());
+    for (const uint32_t i : order) (*values)[i] = get(keys[i]);
+    return;
+  }
   bool cold = false;
   for (const std::string& key : keys) {
-    if (!batch_.empty()) {
-      const Overlay& own = overlay();
+    const bool is_new = is_new_element(key);
+    if (!batch_of(is_new).empty()) {
+      const Overlay& own = overlay(is_new);
       const auto at = own.entries.find(key);
       if (at != own.entries.end()) {
         values->push_back(at->second.erased ? std::nullopt : std::optional(at->second.value));
@@ -105,13 +126,13 @@ void View::get_all(std::span<const std::string> keys, std::vector<std::optional<
 }
 
 void View::put(std::string_view key, std::string_view value, Existence before) {
-  INVARIANT(engine_ != nullptr);
-  batch_.put(key, value, before);
+  INVARIANT(writable());
+  batch_of(is_new_element(key)).put(key, value, before);
 }
 
 void View::erase(std::string_view key, Existence before) {
-  INVARIANT(engine_ != nullptr);
-  batch_.erase(key, before);
+  INVARIANT(writable());
+  batch_of(is_new_element(key)).erase(key, before);
 }
 
 void View::prefetch(std::span<const std::string> keys) {
@@ -143,8 +164,12 @@ std::optional<std::string> View::sample(std::string_view begin, std::string_view
 }
 
 ObjectId View::new_object() {
-  INVARIANT(engine_ != nullptr);
-  return engine_->new_object();
+  if (engine_ != nullptr) return engine_->new_object();
+  INVARIANT(!new_objects_.empty());
+  const ObjectId id = new_objects_.front();
+  new_objects_ = new_objects_.subspan(1);
+  new_elements_.push_back(element_begin(id));
+  return id;
 }
 
 void View::moved(ObjectId id, uint32_t generation) { batch_.moved(id, generation); }
@@ -163,7 +188,7 @@ std::optional<Header> View::header(ObjectId database, std::string_view user_key)
                                       "the header of key '" + std::string(user_key) + "' is malformed")};
   }
   if (header->expired(now_ms_)) {
-    if (engine_ != nullptr) expired_.push_back({database, std::string(user_key)});
+    if (writable()) expired_.push_back({database, std::string(user_key)});
     ++misses_;
     if (watcher_) watcher_->missed(database, user_key);
     return std::nullopt;
@@ -258,19 +283,26 @@ int64_t View::change_of_count(ObjectId database) {
 
 void View::charge(uint64_t steps) {
   steps_ += steps;
-  if (steps_ > kStepsOnReactor && may_leave_ && engine_ != nullptr && batch_.empty()) throw LongRead{};
+  if (steps_ <= kStepsOnReactor || !may_leave_ || engine_ == nullptr) [[likely]]
+    return;
+  if (batch_.empty() || may_leave_written_) throw LongRead{};
 }
 
 // The engine's records and the batch's, merged on the fly. The position is a key; the batch may grow
 // meanwhile.
 struct View::Range::Impl {
   Impl(View& the_view, std::string_view the_begin, std::string_view the_end)
-      : view(the_view), begin(the_begin), end(the_end), stored(view.reader_.iterator(the_begin, the_end)) {
+      : view(the_view),
+        begin(the_begin),
+        end(the_end),
+        of_new_elements(view.is_new_element(the_begin)),
+        stored(view.reader_.iterator(the_begin, the_end)) {
     if (view.reader_.newest() > view.seen_) view.seen_ = view.reader_.newest();
   }
 
   View& view;
   std::string begin, end;
+  const bool of_new_elements;
   std::unique_ptr<Iterator> stored;
   enum class Side { kStored, kOwn } side = Side::kStored;
   std::string own_key;  // When side is kOwn.
@@ -279,6 +311,8 @@ struct View::Range::Impl {
   enum class Heading { kForward, kBackward } heading = Heading::kForward;
 
   std::string_view key() const { return side == Side::kOwn ? std::string_view(own_key) : stored->key(); }
+
+  bool nothing_own() const { return view.batch_of(of_new_elements).empty(); }
 
   bool check(Iterator::State state) {
     view.charge(1);
@@ -307,8 +341,8 @@ struct View::Range::Impl {
   // `stored` stands at its first record >= from (or past its end): decides between it and the batch's first.
   bool settle_forward(bool has_stored, std::string from, bool inclusive) {
     heading = Heading::kForward;
-    if (view.batch_.empty()) return take_stored(has_stored);
-    Overlay& own = view.overlay();
+    if (nothing_own()) return take_stored(has_stored);
+    Overlay& own = view.overlay(of_new_elements);
     auto at = inclusive ? own.entries.lower_bound(from) : own.entries.upper_bound(from);
     for (;;) {
       if (at != own.entries.end() && !end.empty() && at->first >= end) at = own.entries.end();
@@ -322,8 +356,8 @@ struct View::Range::Impl {
   }
   bool settle_backward(bool has_stored, std::string from, bool has_bound) {
     heading = Heading::kBackward;
-    if (view.batch_.empty()) return take_stored(has_stored);
-    Overlay& own = view.overlay();
+    if (nothing_own()) return take_stored(has_stored);
+    Overlay& own = view.overlay(of_new_elements);
     auto at = has_bound ? own.entries.lower_bound(from) : own.entries.end();
     for (;;) {
       const bool has_own = at != own.entries.begin() && std::prev(at)->first >= begin;
@@ -358,14 +392,14 @@ struct View::Range::Impl {
     return settle_backward(check(stored->seek_last()), {}, false);
   }
   bool next() {
-    if (view.batch_.empty()) return check(stored->next());
+    if (nothing_own()) return check(stored->next());
     const std::string here(key());
     if (heading == Heading::kBackward) return settle_forward(check(stored->seek(here + '\0')), here, false);
     const bool has_stored = side == Side::kStored ? check(stored->next()) : stored_waits;
     return settle_forward(has_stored, here, false);
   }
   bool prev() {
-    if (view.batch_.empty()) return check(stored->prev());
+    if (nothing_own()) return check(stored->prev());
     const std::string here(key());
     if (heading == Heading::kForward) return settle_backward(check(stored->seek_before(here)), here, true);
     const bool has_stored = side == Side::kStored ? check(stored->prev()) : stored_waits;

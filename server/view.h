@@ -7,6 +7,9 @@
 //
 // Reads see the handler's own writes. Values that reads return stay valid until the handler ends.
 //
+// A command that writes a single key may leave by LongRead too; it is then worked out by a worker and written
+// in steps (server/long_write.h).
+//
 // Threads: one at a time: the reactor, or a worker for a LongRead.
 #pragma once
 
@@ -43,6 +46,13 @@ class View {
   View& operator=(const View&) = delete;
 
   int64_t now_ms() const { return now_ms_; }  // Frozen at the command's start.
+
+  // On a worker: it may write all the same. Its new objects get these ids, which outlive it; what is put
+  // under them goes to `elements` and not into the batch.
+  void allow_writes(std::span<const ObjectId> new_objects, engine::Batch& elements) {
+    elements_ = &elements;
+    new_objects_ = new_objects;
+  }
 
   // Who hears of keys that are missed, created or found expired; null: nobody.
   void watch(KeyWatcher* watcher) { watcher_ = watcher; }
@@ -107,15 +117,21 @@ class View {
   // ---- for the dispatcher, and for handlers that walk
   engine::Lsn seen() const { return seen_; }  // The highest LSN of what was read.
   bool on_worker() const { return engine_ == nullptr; }
+  bool writable() const { return engine_ != nullptr || elements_ != nullptr; }
   // A read-only command: when its budget is spent on the reactor it leaves by LongRead.
   void allow_long_read() { may_leave_ = true; }
-  // Throws LongRead when a read-only command has taken more than kStepsOnReactor steps (records, some ns
+  // The same for one that writes, even when it has written something: what it wrote is taken back.
+  void allow_long_write() { may_leave_ = may_leave_written_ = true; }
+  // Throws LongRead when a command that may leave has taken more than kStepsOnReactor steps (records, some ns
   // each).
   void charge(uint64_t steps);
 
  private:
   struct Overlay;
-  Overlay& overlay();
+  // Where a write of this key goes, and what is to be seen of such writes.
+  bool is_new_element(std::string_view key) const;
+  engine::Batch& batch_of(bool new_element) { return new_element ? *elements_ : batch_; }
+  Overlay& overlay(bool new_element = false);
   std::optional<std::string_view> value_of(const engine::Lookup& found);
   void put_expiries(ObjectId database, std::string_view user_key, const Header& old, const Header& now);
   void tell_of_old(ObjectId database, std::string_view user_key, const std::optional<Header>& old, bool put);
@@ -128,7 +144,12 @@ class View {
   engine::Lsn seen_ = 0;
   uint64_t steps_ = 0;
   uint32_t hits_ = 0, misses_ = 0;
-  bool may_leave_ = false;
+  bool may_leave_ = false, may_leave_written_ = false;
+  // On a worker that may write.
+  engine::Batch* elements_ = nullptr;
+  std::span<const ObjectId> new_objects_;  // Still to be given out.
+  std::vector<std::string> new_elements_;  // Where those of the others begin.
+  std::unique_ptr<Overlay> elements_overlay_;
   std::vector<Expired> expired_;
   std::string key_, value_;           // Scratch.
   std::unique_ptr<Overlay> overlay_;  // The batch by key, made by the first read that follows a write.

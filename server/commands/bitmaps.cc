@@ -9,6 +9,7 @@
 #include "server/commands/bit_support.h"
 #include "server/commands/string_support.h"
 #include "server/errors.h"
+#include "server/long_write.h"
 #include "server/server.h"
 #include "server/units.h"
 
@@ -167,6 +168,7 @@ void bitop(CommandContext& c) {
   const BitOperation operation = word->second;
   if (operation == BitOperation::kNot && c.args.size() != 4)
     return c.reply.error("ERR BITOP NOT must be called with a single source key.");
+  may_take_long(c, c.args[2]);
   const auto keys = c.args.subspan(3);
   c.view.prefetch_headers(c.database, c.args.subspan(2));
   std::vector<std::optional<Header>> operands(keys.size());

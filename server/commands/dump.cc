@@ -6,6 +6,7 @@
 #include "server/bindings.h"
 #include "server/command.h"
 #include "server/errors.h"
+#include "server/long_write.h"
 #include "server/rdb/payload.h"
 #include "server/server.h"
 #include "server/units.h"
@@ -23,6 +24,9 @@ void dump(CommandContext& c) {
   if (!rdb::dump({c.view, c.database, c.args[1], *header}, &payload)) return c.reply.error(kDumpTooLong);
   c.reply.bulk(payload);
 }
+
+// Reading so much of a serialisation and writing what it says takes as long as a step of a walk.
+constexpr size_t kBytesPerStep = 8;
 
 struct RestoreOptions {
   bool replace = false, absolute = false;
@@ -74,13 +78,14 @@ void restore(CommandContext& c) {
   const auto payload = rdb::verified_payload(c.args[3]);
   if (!payload) return c.reply.error("ERR DUMP payload version or checksum are wrong");
 
+  may_take_long(c, key);
+  c.view.charge(payload->size() / kBytesPerStep);
   rdb::Restore what{c.database, key};
   if (*ttl != 0) what.expiry_ms = relative ? now_ms + *ttl : *ttl;
   what.replace = there;
   const bool past = what.expiry_ms != kNoExpiry && what.expiry_ms <= now_ms;
   what.only_check = past;
-  const auto status =
-      rdb::restore(c.view, what, *payload, rdb::StoreLimits(c.server.settings()), c.random_seed);
+  const auto status = rdb::restore(c.view, what, *payload, rdb::StoreLimits(settings_of(c)), c.random_seed);
   if (!status.ok()) return c.reply.error("ERR Bad data format");
   if (!past) {
     c.event(notify::kGeneric, "restore", key);

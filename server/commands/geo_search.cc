@@ -5,6 +5,7 @@
 #include "server/commands/geo_support.h"
 #include "server/commands/zset_support.h"
 #include "server/errors.h"
+#include "server/long_write.h"
 #include "server/units.h"
 
 namespace server {
@@ -223,6 +224,7 @@ void run(CommandContext& c, Form form, bool may_store) {
   if (!header && may_store) c.event(notify::kKeyMiss, "keymiss", source);  // It may write, but this it reads.
   Search search;
   if (!Parser(c, form, may_store, header, &search).parse()) return;
+  if (search.store) may_take_long(c, *search.store);
   std::vector<Hit> hits;
   if (header) hits = find(c, *header, search);
   sort_and_cut(search, &hits);

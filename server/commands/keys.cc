@@ -7,6 +7,7 @@
 #include "server/command.h"
 #include "server/errors.h"
 #include "server/expiry_time.h"
+#include "server/long_write.h"
 #include "server/server.h"
 #include "server/units.h"
 
@@ -158,7 +159,7 @@ std::optional<uint32_t> named_database(CommandContext& c, std::string_view text)
     c.reply.error("ERR value is out of range, value must between -2147483648 and 2147483647");
     return std::nullopt;
   }
-  if (*number < 0 || *number >= c.server.databases().count()) {
+  if (*number < 0 || *number >= databases_of(c).count()) {
     c.reply.error(kBadDatabase);
     return std::nullopt;
   }
@@ -177,6 +178,16 @@ void move(CommandContext& c) {
   c.reply.integer(1);
 }
 
+void copy_elements(CommandContext& c, ObjectId from, ObjectId to) {
+  if (c.long_write != nullptr) return c.long_write->copy_elements(from, to);
+  auto elements = c.view.range(element_begin(from), element_end(from));
+  std::string key;
+  for (bool there = elements.seek_first(); there; there = elements.next()) {
+    element_key(to, element_of(elements.key()), &key);
+    c.view.put(key, elements.value(), engine::Existence::kAbsent);
+  }
+}
+
 void copy(CommandContext& c) {
   ObjectId to = c.database;
   uint32_t to_number = c.database_number;
@@ -188,13 +199,14 @@ void copy(CommandContext& c) {
       const auto named = named_database(c, c.args[++i]);
       if (!named) return;
       to_number = *named;
-      to = c.server.databases().object(c.view, to_number);
+      to = databases_of(c).object(c.view, to_number);
     } else {
       return c.reply.error(kSyntaxError);
     }
   }
   if (to == c.database && c.args[1] == c.args[2])
     return c.reply.error("ERR source and destination objects are the same");
+  may_take_long(c, c.args[2], to_number);
   const auto source = c.view.header(c.database, c.args[1]);
   if (!source) {
     c.event(notify::kKeyMiss, "keymiss", c.args[1]);
@@ -204,12 +216,7 @@ void copy(CommandContext& c) {
   Header header = *source;
   if (header.object.id != engine::kNoObject) {
     header.object = {c.view.new_object(), 0};
-    auto elements = c.view.range(element_begin(source->object.id), element_end(source->object.id));
-    std::string key;
-    for (bool there = elements.seek_first(); there; there = elements.next()) {
-      element_key(header.object.id, element_of(elements.key()), &key);
-      c.view.put(key, elements.value());
-    }
+    copy_elements(c, source->object.id, header.object.id);
   }
   tell_new(c, to_number, to, c.args[2]);
   c.view.put_header(to, c.args[2], header);

@@ -4,6 +4,7 @@
 #include "server/bindings.h"
 #include "server/commands/list_support.h"
 #include "server/errors.h"
+#include "server/long_write.h"
 #include "server/units.h"
 
 namespace server {
@@ -45,6 +46,7 @@ void reply_popped(CommandContext& c, std::string_view key, List& list, End end, 
   count = std::min(count, size);
   c.reply.array(count);
   if (count == 0) return;
+  if (count > kStepsOnReactor) may_take_long(c, key);
   const bool left = end == End::kLeft;
   for (List::Walk walk(list, left ? 0 : size - 1, left, count); walk.next();) c.reply.bulk(walk.value());
   list.trim(left ? count : 0, size - count);

@@ -8,6 +8,7 @@
 #include "server/commands/listings.h"
 #include "server/errors.h"
 #include "server/long_reply.h"
+#include "server/long_write.h"
 #include "server/units.h"
 
 namespace server {
@@ -32,6 +33,7 @@ void rpushx(CommandContext& c) { push(c, End::kRight, true); }
 void linsert(CommandContext& c) {
   const bool after = equals_ignoring_case(c.args[2], "after");
   if (!after && !equals_ignoring_case(c.args[2], "before")) return c.reply.error(kSyntaxError);
+  may_take_long(c, c.args[1]);
   std::optional<List> list;
   if (!find_list(c, c.args[1], &list)) return;
   if (!list) return c.reply.integer(0);
@@ -164,6 +166,7 @@ void ltrim(CommandContext& c) {
 void lrem(CommandContext& c) {
   const auto given = parse_integer(c.args[2]);
   if (!given) return c.reply.error(kNotAnInteger);
+  may_take_long(c, c.args[1]);
   std::optional<List> list;
   if (!find_list(c, c.args[1], &list)) return;
   if (!list) return c.reply.integer(0);

@@ -4,6 +4,7 @@
 #include "server/bindings.h"
 #include "server/commands/set_support.h"
 #include "server/errors.h"
+#include "server/long_write.h"
 #include "server/types/set_algebra.h"
 #include "server/units.h"
 
@@ -41,6 +42,7 @@ void reply_result(CommandContext& c, Operation operation) {
 
 void store_result(CommandContext& c, Operation operation, const char* event) {
   std::vector<Set> sets;
+  may_take_long(c, c.args[1]);
   if (!find_sets(c, c.args.subspan(2), &sets, true)) return;
   SetBuilder result;
   operation(sets, [&](std::string_view member) {

@@ -1,7 +1,7 @@
 #include "server/commands/set_support.h"
 
 #include "server/commands/find_header.h"
-#include "server/server.h"
+#include "server/long_write.h"
 
 namespace server {
 
@@ -9,6 +9,6 @@ bool find_set(CommandContext& c, std::string_view key, std::optional<Header>* he
   return find_header(c, Type::kSet, key, header);
 }
 
-SetLimits set_limits(CommandContext& c) { return {c.server.settings().set_max_intset_entries}; }
+SetLimits set_limits(CommandContext& c) { return {settings_of(c).set_max_intset_entries}; }
 
 }  // namespace server

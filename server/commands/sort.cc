@@ -18,6 +18,7 @@
 #include "server/bindings.h"
 #include "server/commands/string_support.h"
 #include "server/errors.h"
+#include "server/long_write.h"
 #include "server/server.h"
 #include "server/types/hash.h"
 #include "server/types/list.h"
@@ -239,6 +240,7 @@ void store(CommandContext& c, std::string_view key, const std::vector<std::strin
 void run(CommandContext& c, bool may_store) {
   Options options;
   if (!parse_options(c, may_store, &options)) return;
+  if (options.store) may_take_long(c, *options.store);
   const auto header = c.view.header(c.database, c.args[1]);
   if (header && header->type != Type::kList && header->type != Type::kSet && header->type != Type::kZset)
     return c.reply.error(kWrongType);

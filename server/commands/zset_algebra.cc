@@ -9,6 +9,7 @@
 #include "server/bindings.h"
 #include "server/commands/zset_support.h"
 #include "server/errors.h"
+#include "server/long_write.h"
 #include "server/types/set.h"
 #include "server/units.h"
 
@@ -136,7 +137,7 @@ bool parse_query(CommandContext& c, size_t at, Operation operation, Form form, s
 // enough. It may change both; it stops when it returns false.
 template <typename Use>
 void in_batches(const Input& input, Use use) {
-  constexpr size_t kFirst = 64, kMost = 4096;
+  constexpr size_t kFirst = 64, kMost = 64 << 10;
   size_t size = kFirst;
   std::vector<std::string> members;
   std::vector<double> scores;
@@ -249,6 +250,7 @@ void zinter(CommandContext& c) { reply_outcome(c, Operation::kIntersection, "zin
 void zdiff(CommandContext& c) { reply_outcome(c, Operation::kDifference, "zdiff"); }
 
 void store_outcome(CommandContext& c, Operation operation, const char* name) {
+  may_take_long(c, c.args[1]);
   Query query;
   if (!parse_query(c, 2, operation, Form::kStore, name, &query)) return;
   const MemberList result = outcome(query, operation);

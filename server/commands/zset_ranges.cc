@@ -8,6 +8,7 @@
 #include "server/commands/zset_support.h"
 #include "server/errors.h"
 #include "server/long_reply.h"
+#include "server/long_write.h"
 #include "server/removal.h"
 #include "server/units.h"
 
@@ -189,6 +190,7 @@ void zrevrangebylex(CommandContext& c) { read_range(c, {.by = By::kLex, .directi
 void zrangestore(CommandContext& c) {
   Query query;
   if (!parse_query(c, 3, true, &query)) return;
+  may_take_long(c, c.args[1]);
   std::optional<Header> header;
   if (!find_zset(c, c.args[2], &header)) return;
   MemberList found;

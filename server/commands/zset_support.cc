@@ -6,6 +6,7 @@
 
 #include "server/commands/find_header.h"
 #include "server/errors.h"
+#include "server/long_write.h"
 #include "server/server.h"
 #include "server/units.h"
 
@@ -17,8 +18,8 @@ bool find_zset(CommandContext& c, std::string_view key, std::optional<Header>* h
 
 ZsetLimits zset_limits(CommandContext& c) {
   ZsetLimits limits;
-  limits.entries = c.server.settings().zset_max_listpack_entries;
-  limits.value_bytes = c.server.settings().zset_max_listpack_value_bytes;
+  limits.entries = settings_of(c).zset_max_listpack_entries;
+  limits.value_bytes = settings_of(c).zset_max_listpack_value_bytes;
   return limits;
 }
 

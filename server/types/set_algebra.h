@@ -16,7 +16,7 @@
 namespace server {
 
 inline constexpr size_t kProbesMin = 64;
-inline constexpr size_t kProbesMax = 16 << 10;
+inline constexpr size_t kProbesMax = 64 << 10;
 
 // Called with each member of the result, once; false: enough.
 using UseMember = std::function<bool(std::string_view)>;

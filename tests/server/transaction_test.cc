@@ -402,7 +402,7 @@ TEST_SUITE("server/transaction") {
     harness.call(*peer, {"DEBUG", "RELOAD"});
     const engine::EngineStats before = harness.engine->stats();
     const uint64_t restarts = harness.server->stats().cold_restarts;
-    CHECK(harness.call(*peer, {"COPY", "list", "copy"}) == "1");
+    CHECK(transaction(harness, *peer, {{"COPY", "list", "copy"}}) == "[1]");
     CHECK(harness.engine->stats().cold_blocks - before.cold_blocks > 40);
     CHECK(harness.server->stats().cold_restarts - restarts < 20);
     CHECK(harness.call(*peer, {"LLEN", "copy"}) == "8000");
