@@ -4,33 +4,45 @@ namespace engine {
 
 namespace {
 
-void append_varint(std::string* out, uint64_t value) {
+constexpr size_t kVarintBytesMax = 10;
+
+// Returns what lies behind it.
+char* put_varint(char* out, uint64_t value) {
   while (value >= 0x80) {
-    out->push_back(static_cast<char>(value | 0x80));
+    *out++ = static_cast<char>(value | 0x80);
     value >>= 7;
   }
-  out->push_back(static_cast<char>(value));
+  *out++ = static_cast<char>(value);
+  return out;
+}
+
+void append_varint(std::string* out, uint64_t value) {
+  char bytes[kVarintBytesMax];
+  out->append(bytes, static_cast<size_t>(put_varint(bytes, value) - bytes));
 }
 
 char op_byte(Batch::Op op, Existence before) {
   return static_cast<char>(static_cast<uint8_t>(op) | (static_cast<uint8_t>(before) << 4));
 }
 
+void append_head(std::string* out, Batch::Op op, Existence before, std::string_view key) {
+  char head[1 + kVarintBytesMax];
+  head[0] = op_byte(op, before);
+  out->append(head, static_cast<size_t>(put_varint(head + 1, key.size()) - head));
+  out->append(key);
+}
+
 }  // namespace
 
 void Batch::put(std::string_view key, std::string_view value, Existence before) {
-  bytes_.push_back(op_byte(Op::kPut, before));
-  append_varint(&bytes_, key.size());
-  bytes_.append(key);
+  append_head(&bytes_, Op::kPut, before, key);
   append_varint(&bytes_, value.size());
   bytes_.append(value);
   ++operations_;
 }
 
 void Batch::erase(std::string_view key, Existence before) {
-  bytes_.push_back(op_byte(Op::kErase, before));
-  append_varint(&bytes_, key.size());
-  bytes_.append(key);
+  append_head(&bytes_, Op::kErase, before, key);
   ++operations_;
 }
 
@@ -66,10 +78,18 @@ bool BatchReader::next() {
   before_ = static_cast<Existence>(byte >> 4);
   op_ = static_cast<Batch::Op>(byte & 0x0f);
   const auto take = [this](std::string_view* out) {
-    const auto size = varint();
-    if (!size || *size > bytes_.size() - at_) return false;
-    *out = bytes_.substr(at_, *size);
-    at_ += *size;
+    // The length is nearly always one byte.
+    uint64_t size = at_ < bytes_.size() ? static_cast<uint8_t>(bytes_[at_]) : 0x80;
+    if (size < 0x80) [[likely]] {
+      ++at_;
+    } else {
+      const auto long_size = varint();
+      if (!long_size) return false;
+      size = *long_size;
+    }
+    if (size > bytes_.size() - at_) return false;
+    *out = {bytes_.data() + at_, size};
+    at_ += size;
     return true;
   };
   switch (op_) {

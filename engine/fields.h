@@ -15,8 +15,11 @@ class FieldWriter {
     return *this;
   }
   FieldWriter& number(uint64_t n) {
-    for (; n >= 0x80; n >>= 7) out_ += static_cast<char>(n | 0x80);
-    out_ += static_cast<char>(n);
+    char bytes[kNumberBytesMax];
+    size_t size = 0;
+    for (; n >= 0x80; n >>= 7) bytes[size++] = static_cast<char>(n | 0x80);
+    bytes[size++] = static_cast<char>(n);
+    out_.append(bytes, size);
     return *this;
   }
   FieldWriter& signed_number(int64_t n) {
@@ -30,6 +33,7 @@ class FieldWriter {
   std::string take() { return std::move(out_); }
 
  private:
+  static constexpr size_t kNumberBytesMax = 10;
   std::string out_;
 };
 
@@ -43,6 +47,7 @@ class FieldReader {
 
   uint8_t tag() { return byte(); }
   uint64_t number() {
+    if (ok_ && !rest_.empty() && static_cast<uint8_t>(rest_.front()) < 0x80) return byte();
     uint64_t n = 0;
     for (int shift = 0; shift < 64; shift += 7) {
       const uint8_t next = byte();

@@ -21,6 +21,7 @@ constexpr uint8_t kHasExpiry = 0x10;
 constexpr uint8_t kHasObject = 0x20;
 constexpr uint8_t kHasElementsExpiry = 0x40;
 constexpr uint8_t kHasDeath = 0x80;
+constexpr size_t kHeadBytesMax = 1 + 3 * sizeof(int64_t) + sizeof(ObjectId) + sizeof(uint32_t);
 
 static_assert(std::endian::native == std::endian::little);
 
@@ -41,10 +42,28 @@ bool take_raw(std::string_view* in, T* value) {
 
 void append_big_endian(std::string* out, uint64_t value) { append_raw(out, __builtin_bswap64(value)); }
 
-void append_id(std::string* out, ObjectId id) {
+// Keys are made for every command, so their beginnings are put together in place and appended at once.
+constexpr size_t kIdBytesMax = 1 + sizeof(ObjectId);
+
+// Returns what lies behind it. Writes kIdBytesMax bytes.
+char* put_id(char* out, ObjectId id) {
   const int bytes = id == 0 ? 1 : (64 - std::countl_zero(id) + 7) / 8;
-  out->push_back(static_cast<char>(bytes));
-  for (int i = bytes - 1; i >= 0; --i) out->push_back(static_cast<char>(id >> (8 * i)));
+  *out++ = static_cast<char>(bytes);
+  const uint64_t big_endian = __builtin_bswap64(id << (64 - 8 * bytes));
+  std::memcpy(out, &big_endian, sizeof big_endian);
+  return out + bytes;
+}
+
+void append_id(std::string* out, ObjectId id) {
+  char bytes[kIdBytesMax];
+  out->append(bytes, static_cast<size_t>(put_id(bytes, id) - bytes));
+}
+
+void tagged_key(char tag, ObjectId id, std::string_view rest, std::string* out) {
+  char head[1 + kIdBytesMax];
+  head[0] = tag;
+  out->assign(head, static_cast<size_t>(put_id(head + 1, id) - head));
+  out->append(rest);
 }
 
 std::optional<ObjectId> take_id(std::string_view* in) {
@@ -52,14 +71,19 @@ std::optional<ObjectId> take_id(std::string_view* in) {
   const auto bytes = static_cast<uint8_t>((*in)[0]);
   if (bytes == 0 || bytes > 8 || in->size() < 1u + bytes) return std::nullopt;
   ObjectId id = 0;
-  for (size_t i = 1; i <= bytes; ++i) id = id << 8 | static_cast<uint8_t>((*in)[i]);
+  if (in->size() >= kIdBytesMax) [[likely]] {
+    std::memcpy(&id, in->data() + 1, sizeof id);
+    id = __builtin_bswap64(id) >> (64 - 8 * bytes);
+  } else {
+    for (size_t i = 1; i <= bytes; ++i) id = id << 8 | static_cast<uint8_t>((*in)[i]);
+  }
   in->remove_prefix(1u + bytes);
   return id;
 }
 
 std::string tagged(char tag, ObjectId id) {
-  std::string key(1, tag);
-  append_id(&key, id);
+  std::string key;
+  tagged_key(tag, id, {}, &key);
   return key;
 }
 
@@ -100,17 +124,23 @@ void encode_header(const Header& header, std::string* out) {
   const bool elements_expire = header.elements_expiry_ms != kNoExpiry;
   const bool dies = header.death_ms != kNoExpiry;
   const bool object = header.object.id != engine::kNoObject;
-  out->clear();
-  out->push_back(static_cast<char>(static_cast<uint8_t>(header.type) | (expires ? kHasExpiry : 0) |
-                                   (elements_expire ? kHasElementsExpiry : 0) | (dies ? kHasDeath : 0) |
-                                   (object ? kHasObject : 0)));
-  if (expires) append_raw(out, header.expiry_ms);
-  if (elements_expire) append_raw(out, header.elements_expiry_ms);
-  if (dies) append_raw(out, header.death_ms);
+  char head[kHeadBytesMax];
+  size_t size = 0;
+  const auto add = [&]<typename T>(T value) {
+    std::memcpy(head + size, &value, sizeof value);
+    size += sizeof value;
+  };
+  add(static_cast<uint8_t>(static_cast<uint8_t>(header.type) | (expires ? kHasExpiry : 0) |
+                           (elements_expire ? kHasElementsExpiry : 0) | (dies ? kHasDeath : 0) |
+                           (object ? kHasObject : 0)));
+  if (expires) add(header.expiry_ms);
+  if (elements_expire) add(header.elements_expiry_ms);
+  if (dies) add(header.death_ms);
   if (object) {
-    append_raw(out, header.object.id);
-    append_raw(out, header.object.generation);
+    add(header.object.id);
+    add(header.object.generation);
   }
+  out->assign(head, size);
   out->append(header.payload);
 }
 
@@ -138,9 +168,7 @@ std::optional<engine::Reference> decode_database(std::string_view record) {
 }
 
 void header_key(ObjectId database, std::string_view user_key, std::string* out) {
-  out->assign(1, kHeaderTag);
-  append_id(out, database);
-  out->append(user_key);
+  tagged_key(kHeaderTag, database, user_key, out);
 }
 
 std::string_view user_key_of(std::string_view header_key) {
@@ -161,9 +189,7 @@ std::string header_begin(ObjectId database) { return tagged(kHeaderTag, database
 std::string header_end(ObjectId database) { return prefix_end(tagged(kHeaderTag, database)); }
 
 void element_key(ObjectId object, std::string_view element, std::string* out) {
-  out->assign(1, kElementTag);
-  append_id(out, object);
-  out->append(element);
+  tagged_key(kElementTag, object, element, out);
 }
 
 std::string_view element_of(std::string_view element_key) {

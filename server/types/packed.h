@@ -19,12 +19,18 @@ namespace server {
   throw StorageError{engine::Status(engine::Code::kCorruption, "a collection's header is malformed")};
 }
 
+inline constexpr size_t kVarintBytesMax = 10;
+
+// Returns where the next thing goes.
+inline char* put_varint(char* out, uint64_t value) {
+  for (; value >= 0x80; value >>= 7) *out++ = static_cast<char>(value | 0x80);
+  *out++ = static_cast<char>(value);
+  return out;
+}
+
 inline void put_varint(std::string* out, uint64_t value) {
-  while (value >= 0x80) {
-    out->push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  out->push_back(static_cast<char>(value));
+  char bytes[kVarintBytesMax];
+  out->append(bytes, static_cast<size_t>(put_varint(bytes, value) - bytes));
 }
 
 inline uint64_t take_varint(std::string_view* in) {
