@@ -185,7 +185,7 @@ MemRecord* Memtable::put(std::string_view key, std::string_view value, uint8_t f
   bool walked = false;
   if (old == nullptr) {
     walked = true;
-    if (tree::locate(m.tree.root(), key, &path)) old = path.leaf()->record[path.slot[0]];
+    if (m.tree.locate(key, &path)) old = path.leaf()->record[path.slot[0]];
   }
   if (old != nullptr) {
     INVARIANT(old->home == m.home && (old->marks & kReplaced) == 0);

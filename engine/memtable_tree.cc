@@ -178,6 +178,26 @@ void move_slots(Node* left, unsigned slot, Node* right) {
 
 }  // namespace
 
+namespace {
+
+// The separators around a path's node at `level`; null at the edge of the tree.
+template <typename AnyPath>
+const MemRecord* low_fence(const AnyPath& path, unsigned level) {
+  for (unsigned up = level + 1; up < path.levels; ++up) {
+    if (path.slot[up] > 0) return path.node[up]->record[path.slot[up]];
+  }
+  return nullptr;
+}
+template <typename AnyPath>
+const MemRecord* high_fence(const AnyPath& path, unsigned level) {
+  for (unsigned up = level + 1; up < path.levels; ++up) {
+    if (path.slot[up] + 1 < path.node[up]->count) return path.node[up]->record[path.slot[up] + 1];
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 MemRecord* find(const Node* node, std::string_view key) {
   if (node == nullptr) return nullptr;
   while (node->level > 0) node = child_of(node, child_slot(node, key));
@@ -209,20 +229,40 @@ struct Tree::Way {
   unsigned slot[kLevelsMax];
   unsigned levels;
 
-  // The separators around the node at `level`; null at the edge of the tree.
-  const MemRecord* low_fence(unsigned level) const {
-    for (unsigned up = level + 1; up < levels; ++up) {
-      if (slot[up] > 0) return node[up]->record[slot[up]];
-    }
-    return nullptr;
-  }
-  const MemRecord* high_fence(unsigned level) const {
-    for (unsigned up = level + 1; up < levels; ++up) {
-      if (slot[up] + 1 < node[up]->count) return node[up]->record[slot[up] + 1];
-    }
-    return nullptr;
-  }
+  const MemRecord* low_fence(unsigned level) const { return tree::low_fence(*this, level); }
+  const MemRecord* high_fence(unsigned level) const { return tree::high_fence(*this, level); }
 };
+
+bool Tree::locate(std::string_view key, Path* path) const {
+  bool equal = false;
+  unsigned slot = 0;
+  if (last_.levels == 0 || !beside_last(key, &equal, &slot)) return tree::locate(root_, key, path);
+  *path = last_;
+  path->slot[0] = slot;
+  return equal;
+}
+
+// Whether `key` is, or belongs, next to the record of `last_`, in the same leaf: then where.
+bool Tree::beside_last(std::string_view key, bool* equal, unsigned* slot) const {
+  const Node* leaf = last_.leaf();
+  const unsigned at = last_.slot[0];
+  const int order = key.compare(leaf->record[at]->key());
+  const bool above = order > 0;
+  *slot = at + above;
+  *equal = order == 0;
+  if (*equal) return true;
+  // What bounds it on the other side: a neighbour, a fence, or nothing at the edge of the tree.
+  if (above ? *slot < leaf->count : at > 0) {
+    const unsigned beside = above ? *slot : at - 1;
+    const int other = key.compare(leaf->record[beside]->key());
+    *equal = other == 0;
+    if (*equal) *slot = beside;
+    return *equal || (other > 0) != above;
+  }
+  const MemRecord* fence = above ? high_fence(last_, 0) : low_fence(last_, 0);
+  if (fence == nullptr) return true;
+  return above ? key < fence->key() : key >= fence->key();
+}
 
 Node* Tree::new_node(unsigned level) {
   std::vector<Node*>& free = level > 0 ? free_inners_ : free_leaves_;
@@ -263,6 +303,7 @@ Tree::Way Tree::own(const Path& path, uint64_t visible_epoch) {
     if (node->epoch <= visible_epoch) {
       replaced_.push_back(node);
       node = copy(node);
+      last_.levels = 0;
       if (level + 1 == path.levels) {
         root_ = node;
       } else {
@@ -288,6 +329,7 @@ void Tree::insert(const Path& path, MemRecord* record, uint64_t visible_epoch) {
   if (path.levels == 0) {
     root_ = new_node(0);
     add_slot(root_, 0, record);
+    last_ = {{root_}, {0}, 1};
   } else {
     Way way = own(path, visible_epoch);
     insert_leaf(way, record);
@@ -321,9 +363,13 @@ void Tree::insert_leaf(Way& way, MemRecord* record) {
     } else {
       insert_child(way, 1, separator, right);
     }
+    last_.levels = 0;
     return;
   }
   add_slot(leaf, slot, record);
+  last_.levels = way.levels;
+  std::copy_n(way.node, way.levels, last_.node);
+  std::copy_n(way.slot, way.levels, last_.slot);
 }
 
 // The child at way.slot[level] was split; what it kept ends at `separator`, the rest is in `child`.

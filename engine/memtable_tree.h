@@ -77,10 +77,15 @@ class Tree {
 
   const Node* root() const { return root_; }
   uint64_t epoch() const { return epoch_; }
+
+  // As locate() below its root. Right beside the key that was inserted last it needs no walk: a list that is
+  // pushed to, a stream, rising numbers.
+  bool locate(std::string_view key, Path* path) const;
+
   // From now on nodes are of a new epoch. Returns the one that ended.
   uint64_t end_epoch() { return epoch_++; }
 
-  // Both take a path that locate() has just found in this tree.
+  // Both take a path that one of the locate()s has just found in this tree.
   void replace(const Path& path, MemRecord* record, uint64_t visible_epoch);
   void insert(const Path& path, MemRecord* record, uint64_t visible_epoch);
 
@@ -90,10 +95,12 @@ class Tree {
  private:
   struct Way;  // A path all of whose nodes may be written.
 
+  bool beside_last(std::string_view key, bool* equal, unsigned* slot) const;
+
   Way own(const Path& path, uint64_t visible_epoch);
   Node* new_node(unsigned level);
   Node* copy(const Node* node);
-  void insert_leaf(Way& way, MemRecord* record);
+  void insert_leaf(Way& way, MemRecord* record);  // And has `last_` follow.
   void insert_child(Way& way, unsigned level, MemRecord* separator, Node* child);
   void grow(Node* left, MemRecord* separator, Node* right);
 
@@ -101,6 +108,7 @@ class Tree {
   Node* root_ = nullptr;
   uint64_t epoch_ = 1;
   const MemRecord* last_inserted_ = nullptr;
+  Path last_;                    // To it; no levels: not known.
   std::vector<Node*> replaced_;  // By copies; only views can still see them.
   std::vector<Node*> free_leaves_;
   std::vector<Node*> free_inners_;

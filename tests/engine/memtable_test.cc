@@ -263,6 +263,48 @@ TEST_SUITE("engine/memtable") {
     }
   }
 
+  TEST_CASE("keys above, below and beside the one inserted last find their place, whatever comes between") {
+    for (uint64_t seed = 1; seed <= 12; ++seed) {
+      CAPTURE(seed);
+      Random random(seed);
+      Writer writer;
+      std::vector<Snapshot> snapshots;
+      uint64_t here = 1 << 20;
+      const auto numbered = [](uint64_t number) {
+        std::string key = std::to_string(number);
+        return "slot:" + std::string(8 - key.size(), '0') + key;
+      };
+      for (int i = 0; i < 20000; ++i) {
+        const uint64_t what = random.below(100);
+        if (what < 30) {
+          ++here;  // Two steps back and forth: where keys are already is passed again.
+        } else if (what < 60) {
+          --here;
+        } else if (what < 80) {
+          here += random.below(200);
+        } else if (what < 98) {
+          here -= random.below(200);
+        } else if (what == 98) {
+          here = (1 << 20) + random.below(4000);
+        } else {
+          const std::string key = hard_key(random, 1000);
+          writer.put(key, "elsewhere", kPut);
+        }
+        const std::string key = numbered(here);
+        writer.index.erase(key);  // Whoever does not say what stands for the key has the tree look.
+        writer.put(key, std::to_string(i), kPut);
+        if (random.below(2000) == 0) {
+          if (snapshots.size() > 2) snapshots.erase(snapshots.begin());
+          snapshots.push_back({writer.table.view(), writer.model});
+        }
+      }
+      CHECK(writer.table.records() == writer.model.size());
+      const auto it = writer.table.iterator();
+      CHECK(contents(*it) == writer.model);
+      for (const Snapshot& snapshot : snapshots) check_snapshot(snapshot);
+    }
+  }
+
   TEST_CASE("keys that do not begin as all before them did find their place, and the others keep theirs") {
     const std::string common = "database:0:user:";
     for (const std::string outsider : {"", "c", "d", "database:0:user", "database:0:user9", "database:1", "e",
