@@ -130,8 +130,20 @@ class EngineImpl final : public Engine {
   // ---- writing
   const std::shared_ptr<const LostWrites>& lost_writes();  // Null while the log is well.
   void apply_operations(BatchReader& operations, Batch* batch, Lsn lsn);
-  void write_record(std::string_view key, uint64_t hash, std::string_view value, uint8_t flags,
-                    Existence hint, Lsn lsn, Existence* before);
+  // One of a batch, with its place in the record index.
+  struct Operation {
+    Batch::Op op = Batch::Op::kPut;
+    Existence before = Existence::kUnknown;
+    size_t op_offset = 0;
+    std::string_view key, value;
+    ObjectId id = kNoObject;
+    uint32_t generation = 0;
+    uint64_t hash = 0;
+    MemRecord* read = nullptr;  // What stands for the key, if that is known.
+  };
+  void apply_operation(const Operation& operation, Batch* batch, Lsn lsn);
+  bool take_read(Operation& operation);
+  Existence write_record(const Operation& operation, Lsn lsn);
   Existence probe_tables(std::string_view key, uint64_t hash) const;
   void kill(Reference reference, Lsn lsn);
   void freeze();
@@ -185,7 +197,14 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Manifest> manifest_;  // A worker's while install_running_.
   std::unique_ptr<Log> log_;
 
-  std::optional<RecordIndex> index_;      // Made once the store's hash seed is known.
+  std::optional<RecordIndex> index_;  // Made once the store's hash seed is known.
+  // The records last found by get(), in a ring. They hold until something is written, or taken from memory.
+  struct Read {
+    uint64_t hash = 0;
+    MemRecord* record = nullptr;
+  };
+  std::array<Read, 8> read_;
+  uint32_t reads_ = 0;
   std::array<uint64_t, 4> prefetched_{};  // Hashes of the keys last given to prefetch(), in a ring.
   size_t prefetches_ = 0;
   BlockCache blocks_;

@@ -79,7 +79,8 @@ std::unique_ptr<Reader> EngineImpl::reader(ReadContext& context) {
 
 Lookup EngineImpl::get(std::string_view key, ReadContext& context) {
   const uint64_t hash = hash_key(key, hash_seed_);
-  if (const MemRecord* record = index_->find(hash, key)) {
+  if (MemRecord* record = index_->find(hash, key)) {
+    read_[reads_++ % read_.size()] = {hash, record};
     if (record->tombstone()) return {Lookup::State::kAbsent, {}, record->lsn};
     return {Lookup::State::kFound, record->value(), record->lsn};
   }

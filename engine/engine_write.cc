@@ -1,6 +1,7 @@
 // Writing: admission, batches into log and memtable, and the limits of memory and disk.
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "engine/engine_impl.h"
 
@@ -56,38 +57,50 @@ Lsn EngineImpl::apply(Batch& batch) {
 }
 
 void EngineImpl::apply_operations(BatchReader& operations, Batch* batch, Lsn lsn) {
-  // Each key's place in the record index is a cache miss: those of the first few are waited for together.
-  constexpr size_t kAhead = 8;
-  std::array<uint64_t, kAhead> hashes;
-  size_t ahead = 0, number = 0;
-  if (batch == nullptr || batch->operations() > 1) {
-    for (BatchReader reader = operations; ahead < kAhead && reader.next(); ++ahead) {
-      if (reader.op() == Batch::Op::kMoved) break;
-      hashes[ahead] = hash_key(reader.key(), hash_seed_);
-      index_->prefetch(hashes[ahead]);
+  // Each key's place in the record index is a cache miss: some are waited for together.
+  constexpr size_t kTogether = 8;
+  std::array<Operation, kTogether> together;
+  for (bool more = true; more;) {
+    size_t count = 0;
+    while (count < kTogether && (more = operations.next())) {
+      Operation& one = together[count++];
+      one = {operations.op(),    operations.before(), operations.op_offset(), operations.key(),
+             operations.value(), operations.id(),     operations.generation()};
+      if (one.op == Batch::Op::kMoved || take_read(one)) continue;
+      one.hash = hash_key(one.key, hash_seed_);
+      index_->prefetch(one.hash);
     }
+    for (size_t i = 0; i < count; ++i) apply_operation(together[i], batch, lsn);
   }
-  for (; operations.next(); ++number) {
-    Existence before = operations.before();
-    const uint64_t hash = number < ahead ? hashes[number] : hash_key(operations.key(), hash_seed_);
-    switch (operations.op()) {
-      case Batch::Op::kMoved:
-        dead_.moved(operations.id(), operations.generation(), lsn);
-        dead_through_ = std::max(dead_through_, lsn);
-        next_object_ = std::max(next_object_, operations.id() + 1);
-        continue;
-      case Batch::Op::kPut:
-        write_record(operations.key(), hash, operations.value(), kPut, operations.before(), lsn, &before);
-        break;
-      case Batch::Op::kErase:
-        write_record(operations.key(), hash, "", kTombstone, operations.before(), lsn, &before);
-        break;
-    }
-    if (batch != nullptr && before != operations.before()) {
-      // What was found out goes into the log, so that replay counts as was counted here.
-      char& op = batch->mutable_bytes()[operations.op_offset()];
-      op = static_cast<char>(static_cast<uint8_t>(operations.op()) | static_cast<uint8_t>(before) << 4);
-    }
+  read_.fill({});
+}
+
+// Most commands write what they have read. What they write twice is looked for the second time, for then
+// another record may stand for it.
+bool EngineImpl::take_read(Operation& operation) {
+  for (Read& read : read_) {
+    if (read.record == nullptr || read.record->key() != operation.key) continue;
+    operation.hash = read.hash;
+    operation.read = read.record;
+    for (Read& same : read_)
+      if (same.record == operation.read) same.record = nullptr;
+    return true;
+  }
+  return false;
+}
+
+void EngineImpl::apply_operation(const Operation& operation, Batch* batch, Lsn lsn) {
+  if (operation.op == Batch::Op::kMoved) {
+    dead_.moved(operation.id, operation.generation, lsn);
+    dead_through_ = std::max(dead_through_, lsn);
+    next_object_ = std::max(next_object_, operation.id + 1);
+    return;
+  }
+  const Existence before = write_record(operation, lsn);
+  if (batch != nullptr && before != operation.before) {
+    // What was found out goes into the log, so that replay counts as was counted here.
+    char& op = batch->mutable_bytes()[operation.op_offset];
+    op = static_cast<char>(static_cast<uint8_t>(operation.op) | static_cast<uint8_t>(before) << 4);
   }
 }
 
@@ -97,30 +110,42 @@ Existence EngineImpl::probe_tables(std::string_view key, uint64_t hash) const {
   return maybe ? Existence::kUnknown : Existence::kAbsent;
 }
 
-void EngineImpl::write_record(std::string_view key, uint64_t hash, std::string_view value, uint8_t flags,
-                              Existence hint, Lsn lsn, Existence* before) {
+// Returns what lay there before, as far as that is known now.
+Existence EngineImpl::write_record(const Operation& operation, Lsn lsn) {
+  const std::string_view key = operation.key;
+  const uint64_t hash = operation.hash;
+  const bool erases = operation.op == Batch::Op::kErase;
+  const std::string_view value = erases ? std::string_view() : operation.value;
+  Existence before = operation.before;
   user_bytes_ += key.size() + value.size();
-  if ((flags & kTombstone) == 0) gaps_.put(key);
-  MemRecord* old = index_->find(hash, key);
-  const Reference reference = (flags & kTombstone) ? Reference{} : schema_.reference(key, value);
+  if (!erases) gaps_.put(key);
+  const bool counted = schema_.counted(key);
+  const Reference reference = erases ? Reference{} : schema_.reference(key, value);
+  if (before == Existence::kAbsent && !erases && !counted && reference.id == kNoObject &&
+      operation.read == nullptr) {
+    // A new element: nothing hangs on what the record index has, so nobody waits for its line.
+    index_->point_to_soon(hash, active_->table->put(key, value, kPut, lsn, nullptr));
+    return before;
+  }
+  MemRecord* old = operation.read != nullptr ? operation.read : index_->find(hash, key);
   next_object_ = std::max(next_object_, reference.id + 1);
   if (old != nullptr && !old->tombstone()) {
     const Reference dropped = schema_.reference(key, old->value());
     if (dropped.id != kNoObject && dropped.id != reference.id) kill(dropped, lsn);
   }
+  uint8_t flags = erases ? kTombstone : kPut;
   MemRecord* own = old != nullptr && old->home == active_->home ? old : nullptr;
-  if (schema_.counted(key)) {
+  if (counted) {
     if (old != nullptr)
-      *before = old->tombstone() ? Existence::kAbsent : Existence::kPresent;
-    else if (hint == Existence::kUnknown)
-      *before = probe_tables(key, hash);
-    const bool erases = (flags & kTombstone) != 0;
+      before = old->tombstone() ? Existence::kAbsent : Existence::kPresent;
+    else if (before == Existence::kUnknown)
+      before = probe_tables(key, hash);
     // An unknown put is counted as new, an unknown erase not at all: kUnsettled then says "one less if there
     // was one beneath". A record that replaces an unsettled one in the same run takes its debt over.
     int64_t delta = 0;
-    if (*before == Existence::kPresent && erases) delta = -1;
-    if (*before != Existence::kPresent && !erases) delta = 1;
-    if (*before == Existence::kUnknown || (own != nullptr && (own->flags & kUnsettled))) flags |= kUnsettled;
+    if (before == Existence::kPresent && erases) delta = -1;
+    if (before != Existence::kPresent && !erases) delta = 1;
+    if (before == Existence::kUnknown || (own != nullptr && (own->flags & kUnsettled))) flags |= kUnsettled;
     if (delta != 0) count_by(schema_.owner(key), delta);
   }
   MemRecord* record = active_->table->put(key, value, flags, lsn, own);
@@ -128,6 +153,7 @@ void EngineImpl::write_record(std::string_view key, uint64_t hash, std::string_v
     index_->add(hash, record);
   else if (record != old)
     index_->point_to(hash, record);
+  return before;
 }
 
 void EngineImpl::count_by(ObjectId owner, int64_t delta) {
@@ -178,6 +204,7 @@ void EngineImpl::end_turn() {
     freeze();
     schedule();
   }
+  read_.fill({});
   if (!retiring_.empty()) retire_some();
   index_->maintain();
   blocks_.maintain();
@@ -191,10 +218,24 @@ void EngineImpl::retire_some() {
     oldest.at = oldest.view->iterator();
     state = oldest.at->seek_first();
   }
-  for (size_t n = 0; n < kRetiredPerTurn && state == Iterator::State::kAt; ++n) {
-    const std::string_view key = oldest.at->key();
-    index_->retire(hash_key(key, hash_seed_), MemRecord::of_key(key));
-    state = oldest.at->next();
+  read_.fill({});
+  // Neither the records nor their places in the index lie near each other: some are waited for together.
+  constexpr size_t kTogether = 16;
+  struct Leaving {
+    uint64_t hash;
+    MemRecord* record;
+  };
+  std::array<Leaving, kTogether> together;
+  for (size_t n = 0; n < kRetiredPerTurn && state == Iterator::State::kAt;) {
+    size_t count = 0;
+    for (; count < kTogether && state == Iterator::State::kAt; state = oldest.at->next()) {
+      const std::string_view key = oldest.at->key();
+      together[count++] = {hash_key(key, hash_seed_), MemRecord::of_key(key)};
+      index_->prefetch(together[count - 1].hash);
+      __builtin_prefetch(key.data() + 64);  // The value: it may be copied.
+    }
+    for (size_t i = 0; i < count; ++i) index_->retire(together[i].hash, together[i].record);
+    n += count;
   }
   if (state != Iterator::State::kAt) retiring_.pop_front();
 }

@@ -40,6 +40,9 @@ class RecordIndex {
   void point_to(uint64_t hash, MemRecord* record);
   // The same for a key for which find() has just given null.
   void add(uint64_t hash, MemRecord* record);
+  // As point_to(), for who does not want to wait for a cache line: it is asked for now and used when it has
+  // come. Nobody can tell the difference.
+  void point_to_soon(uint64_t hash, MemRecord* record);
   // Starts the load of the cache line that find() will need first.
   void prefetch(uint64_t hash) const;
   void prefetch_record(uint64_t hash) const;  // Of those behind it, once that line is there.

@@ -57,6 +57,44 @@ TEST_SUITE("engine/engine") {
     }
   }
 
+  TEST_CASE("batches write keys that were just read, some of them several times, and new ones again") {
+    for (uint64_t seed = 1; seed <= 6; ++seed) {
+      CAPTURE(seed);
+      Store store(seed, small_options());
+      REQUIRE(store.open().ok());
+      std::map<std::string, std::string> model;
+      const auto key = [&] { return "x" + std::to_string(store.roll(seed % 2 == 0 ? 20 : 2000)); };
+      for (int step = 0; step < 4000; ++step) {
+        std::string last = key();
+        for (uint64_t reads = store.roll(4); reads > 0; --reads) {
+          if (store.roll(2) == 0) last = key();
+          const auto expected = model.find(last);
+          const auto found = store.get(last);
+          REQUIRE(found.has_value() == (expected != model.end()));
+          if (found) REQUIRE(*found == expected->second);
+        }
+        Batch batch;
+        for (uint64_t writes = store.roll(12); writes > 0; --writes) {
+          if (store.roll(2) == 0) last = key();
+          const bool there = model.contains(last);
+          if (store.roll(4) == 0) {
+            batch.erase(last, there ? Existence::kPresent : Existence::kUnknown);
+            model.erase(last);
+          } else {
+            model[last] = std::to_string(step) + std::string(store.roll(60), 'v');
+            batch.put(last, model[last], there ? Existence::kPresent : Existence::kAbsent);
+          }
+        }
+        store.apply(batch);
+        store.turn();
+        if (store.roll(300) == 0) store.engine().drop_caches();
+      }
+      CHECK(store.range("x", "y") == model);
+      for (const auto& [name, value] : model) CHECK(store.get(name) == value);
+      CHECK(store.stop().ok());
+    }
+  }
+
   TEST_CASE("a snapshot shows its moment, whatever is written, flushed and compacted later") {
     Store store(5, small_options());
     REQUIRE(store.open().ok());
