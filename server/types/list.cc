@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 namespace server {
 
@@ -326,7 +327,7 @@ std::string_view List::pop(End end) {
     for (int64_t i = kReadAheadStep; i <= kReadAhead; i += kReadAheadStep)
       keys.push_back(slot_key(left ? slot + i : slot - i));
   };
-  const auto value = view_.get(slot_key(slot), ahead);
+  const auto value = view_.get(slot_key(slot), std::cref(ahead));
   if (!value) throw_damaged_list();
   drop(end, 1);
   return *value;

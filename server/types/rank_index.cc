@@ -1,7 +1,9 @@
 #include "server/types/rank_index.h"
 
 #include <algorithm>
+#include <functional>
 
+#include "server/types/packed.h"
 #include "server/types/separator_list.h"
 
 namespace server {
@@ -34,21 +36,22 @@ RankIndex::Root RankIndex::Root::read(engine::FieldReader& in) {
   return root;
 }
 
-std::string RankIndex::counter_key(size_t level, std::string_view separator) const {
-  std::string key;
-  key.reserve(plan_.counters.size() + 1 + separator.size());
-  key += plan_.counters;
-  key += static_cast<char>(level);
-  key += separator;
-  return key;
+const std::string& RankIndex::counter_key(size_t level, std::string_view separator) {
+  key_.reserve(plan_.counters.size() + 1 + separator.size());
+  key_.assign(plan_.counters);
+  key_ += static_cast<char>(level);
+  key_ += separator;
+  return key_;
 }
 
-std::string RankIndex::list_key(size_t level, std::string_view parent) const {
+const std::string& RankIndex::list_key(size_t level, std::string_view parent) {
   return counter_key(level | kList, parent);
 }
 
-std::string RankIndex::encode(const Counter& counter) {
-  return engine::FieldWriter().number(counter.weight).number(counter.children).take();
+void RankIndex::put_counter(View& view, const std::string& key, const Counter& counter) {
+  char bytes[2 * kVarintBytesMax];
+  char* end = put_varint(put_varint(bytes, counter.weight), counter.children);
+  view.put(key, {bytes, end});
 }
 
 RankIndex::Counter RankIndex::decode(std::string_view value) {
@@ -140,13 +143,14 @@ bool RankIndex::find_in_list(size_t level, std::string_view key) {
     if (!record) return step.next.reset(), false;
     const SeparatorList list(*record);
     const size_t before = list.not_above(key);
-    if (before < list.size()) step.next = list.at(before);
-    if (before > 0) step.separator = list.at(before - 1);
+    if (before < list.size()) list.at(before, &(step.next ? *step.next : step.next.emplace()));
+    if (before > 0) list.at(before - 1, &step.separator);
   }
   // The list that will be read next is fetched along.
-  const auto counter = view_.get(counter_key(level, step.separator), [&](std::vector<std::string>& keys) {
+  const auto ahead = [&](std::vector<std::string>& keys) {
     if (level > 1) keys.push_back(list_key(level - 1, step.separator));
-  });
+  };
+  const auto counter = view_.get(counter_key(level, step.separator), std::cref(ahead));
   if (!counter) damaged("a counter is missing");
   step.counter = decode(*counter);
   return true;
@@ -156,7 +160,7 @@ void RankIndex::flush() {
   for (size_t level = 1; level <= way_.size(); ++level) {
     Step& step = way_[level - 1];
     if (!step.changed) continue;
-    view_.put(counter_key(level, step.separator), encode(step.counter));
+    put_counter(view_, counter_key(level, step.separator), step.counter);
     step.changed = false;
   }
 }
@@ -226,8 +230,8 @@ void RankIndex::split(size_t level) {
     separator = level == 1 ? separate(previous, key) : key;
   }
   const Counter right{step.counter.weight - left.weight, step.counter.children - left.children};
-  view_.put(counter_key(level, step.separator), encode(left));
-  view_.put(counter_key(level, separator), encode(right));
+  put_counter(view_, counter_key(level, step.separator), left);
+  put_counter(view_, counter_key(level, separator), right);
   list_separator(level, separator);
   if (level > 1) part_list(level - 1, step.separator, separator);
 
@@ -401,7 +405,7 @@ void RankIndex::Builder::pass_up(size_t level) {
   }
   Pending& done = pending_[level];
   Pending& parent = pending_[level + 1];
-  view_.put(key_of(level + 1, done.separator), encode(done.counter));
+  put_counter(view_, key_of(level + 1, done.separator), done.counter);
   write_list(level);
   if (parent.counter.children > 0) parent.below.push_back(done.separator);
   parent.counter.weight += done.counter.weight;

@@ -108,11 +108,12 @@ class RankIndex {
     bool changed = false;
   };
 
-  std::string counter_key(size_t level, std::string_view separator) const;
+  // Both in key_: valid until the next.
+  const std::string& counter_key(size_t level, std::string_view separator);
   static constexpr uint8_t kList = 0x80;  // Added to the level in a list's key.
-  std::string list_key(size_t level, std::string_view parent) const;
+  const std::string& list_key(size_t level, std::string_view parent);
   static void put_list(View& view, const std::string& key, std::span<const std::string> separators);
-  static std::string encode(const Counter& counter);
+  static void put_counter(View& view, const std::string& key, const Counter& counter);
   static Counter decode(std::string_view value);
   uint64_t weight_of(std::string_view value) const;
   View::Range& counters();
@@ -138,6 +139,7 @@ class RankIndex {
   std::vector<Step> way_;  // way_[n] is of level n + 1; empty or `levels` long.
   std::string way_key_;    // Where it leads.
   std::optional<View::Range> counters_;
+  std::string key_;  // Scratch.
 };
 
 class RankIndex::Builder {

@@ -44,23 +44,24 @@ SeparatorList::SeparatorList(std::string_view bytes) {
 }
 
 uint64_t SeparatorList::end_of(size_t i) const {
-  uint32_t wide = 0;
-  std::memcpy(&wide, ends_.data() + i * width_, width_);  // Little-endian, as we are.
-  return wide;
+  const char* from = ends_.data() + i * width_;  // Little-endian, as we are.
+  if (width_ == kNarrow) [[likely]] {
+    uint16_t end;
+    std::memcpy(&end, from, sizeof end);
+    return end;
+  }
+  uint32_t end;
+  std::memcpy(&end, from, sizeof end);
+  return end;
 }
 
 std::string_view SeparatorList::rest_of(size_t i) const {
   const uint64_t begin = i == 0 ? 0 : end_of(i - 1), end = end_of(i);
   if (begin > end || end > rests_.size()) malformed();
-  return rests_.substr(begin, end - begin);
+  return {rests_.data() + begin, end - begin};
 }
 
-std::string SeparatorList::at(size_t i) const {
-  const std::string_view rest = rest_of(i);
-  std::string separator;
-  separator.reserve(shared_.size() + rest.size());
-  return separator.append(shared_).append(rest);
-}
+void SeparatorList::at(size_t i, std::string* out) const { out->assign(shared_).append(rest_of(i)); }
 
 size_t SeparatorList::not_above(std::string_view key) const {
   const std::string_view head = key.substr(0, shared_.size());
@@ -80,7 +81,7 @@ size_t SeparatorList::not_above(std::string_view key) const {
 std::vector<std::string> SeparatorList::all() const {
   std::vector<std::string> separators;
   separators.reserve(size_ + 1);
-  for (size_t i = 0; i < size_; ++i) separators.push_back(at(i));
+  for (size_t i = 0; i < size_; ++i) at(i, &separators.emplace_back());
   return separators;
 }
 

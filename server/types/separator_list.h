@@ -25,7 +25,7 @@ class SeparatorList {
   explicit SeparatorList(std::string_view bytes);
 
   size_t size() const { return size_; }
-  std::string at(size_t i) const;                // Requires: i < size().
+  void at(size_t i, std::string* out) const;     // Requires: i < size(). Replaces *out.
   size_t not_above(std::string_view key) const;  // How many are less than `key` or equal.
   std::vector<std::string> all() const;
 

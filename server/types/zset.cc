@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/key_head.h"
+
 namespace server {
 
 namespace {
@@ -22,13 +24,11 @@ constexpr double kWholeMax = 1e15;  // Whole numbers below are written as varint
 std::string order_of(double score) {
   uint64_t bits = std::bit_cast<uint64_t>(score == 0 ? 0.0 : score);
   bits = (bits >> 63) != 0 ? ~bits : bits | (uint64_t{1} << 63);
-  std::string order(8, '\0');
-  for (size_t i = 0; i < 8; ++i) order[i] = static_cast<char>(bits >> (56 - 8 * i));
-  return order;
+  const uint64_t big_endian = __builtin_bswap64(bits);
+  return {reinterpret_cast<const char*>(&big_endian), sizeof big_endian};
 }
 double score_of(std::string_view order, std::string_view value) {
-  uint64_t bits = 0;
-  for (size_t i = 0; i < 8; ++i) bits = bits << 8 | static_cast<uint8_t>(order[i]);
+  uint64_t bits = engine::load_head(order.data());
   bits = (bits >> 63) != 0 ? bits & ~(uint64_t{1} << 63) : ~bits;
   return value.empty() ? std::bit_cast<double>(bits) : -0.0;
 }
@@ -123,7 +123,11 @@ std::string border_after(double score) {
     if (++border[i] != 0) break;
   return border;
 }
-std::string border_at(double score, std::string_view member) { return order_of(score).append(member); }
+std::string border_at(double score, std::string_view member) {
+  std::string border;
+  border.reserve(kOrderBytes + member.size());
+  return border.append(order_of(score)).append(member);
+}
 std::string border_after(double score, std::string_view member) {
   return order_of(score).append(member).append(1, '\0');
 }
@@ -163,7 +167,7 @@ bool Zset::says_skiplist(const Header& header) {
   return !header.payload.empty() && (static_cast<uint8_t>(header.payload[0]) & kSkiplist) != 0;
 }
 
-RankIndex::Plan Zset::plan() const {
+RankIndex::Plan Zset::plan() {
   std::string counters;
   element_key(object_, "c", &counters);
   return {score_key({}), std::move(counters), nullptr, limits_.children_max};
@@ -174,21 +178,17 @@ void Zset::open_index(const RankIndex::Root& root) {
   index_->begin_at(low_);
 }
 
-std::string Zset::member_key(std::string_view member) const {
+const std::string& Zset::member_key(std::string_view member) {
   const uint64_t hash = XXH3_64bits(member.data(), member.size());
-  std::string element = {'m', static_cast<char>(hash >> 24), static_cast<char>(hash >> 16),
-                         static_cast<char>(hash >> 8), static_cast<char>(hash)};
-  element += member;
-  std::string key;
-  element_key(object_, element, &key);
-  return key;
+  const char head[] = {'m', static_cast<char>(hash >> 24), static_cast<char>(hash >> 16),
+                       static_cast<char>(hash >> 8), static_cast<char>(hash)};
+  element_key(object_, {head, sizeof head}, &key_);
+  return key_.append(member);
 }
 
-std::string Zset::score_key(std::string_view border) const {
-  std::string key;
-  element_key(object_, "s", &key);
-  key += border;
-  return key;
+const std::string& Zset::score_key(std::string_view border) {
+  element_key(object_, "s", &key_);
+  return key_.append(border);
 }
 
 std::vector<ScoredMember>& Zset::entries() {
@@ -282,7 +282,7 @@ void Zset::put(std::string_view member, double score, std::optional<double> old)
   } else {
     index_->approach(border);
   }
-  write_element(member, score);
+  write_element(member, score, old ? engine::Existence::kPresent : engine::Existence::kAbsent);
   index_->add(border);
   if (border < low_) {
     low_ = border.substr(0, kEdgeBytes);
@@ -291,9 +291,13 @@ void Zset::put(std::string_view member, double score, std::optional<double> old)
   if (!high_.empty() && border >= high_) high_ = prefix_end(std::string_view(border).substr(0, kEdgeBytes));
 }
 
-void Zset::write_element(std::string_view member, double score) {
-  view_.put(member_key(member), double_bytes(score));
-  view_.put(score_key(border_at(score, member)), minus_zero(score) ? "-" : "");
+void Zset::write_element(std::string_view member, double score, engine::Existence before) {
+  char bytes[8];
+  std::memcpy(bytes, &score, sizeof bytes);
+  view_.put(member_key(member), {bytes, sizeof bytes}, before);
+  score_key(order_of(score));
+  key_.append(member);
+  view_.put(key_, minus_zero(score) ? "-" : "", engine::Existence::kAbsent);
 }
 
 void Zset::erase(std::string_view member, double old) {
@@ -375,8 +379,9 @@ void Zset::raise_low(std::string_view border) {
 // After so many erasures a walk from low_ may meet that many erased records: look where the first element is.
 void Zset::find_low() {
   erased_ = 0;
-  auto range = view_.range(score_key(low_), prefix_end(score_key({})));
-  if (range.seek_first()) raise_low(range.key().substr(score_key({}).size()));
+  const std::string all = score_key({});
+  auto range = view_.range(all + low_, prefix_end(all));
+  if (range.seek_first()) raise_low(range.key().substr(all.size()));
 }
 
 void Zset::make_large() {
@@ -386,7 +391,7 @@ void Zset::make_large() {
   header_.object = {object_, 0};
   RankIndex::Builder builder(view_, plan());
   for (const ScoredMember& entry : entries_) {
-    write_element(entry.member, entry.score);
+    write_element(entry.member, entry.score, engine::Existence::kAbsent);
     builder.add(border_at(entry.score, entry.member));
   }
   open_index(builder.finish());
@@ -443,7 +448,8 @@ void Zset::write(View& view, ObjectId database, std::string_view key, std::span<
   zset.open_index(builder.finish());
   zset.save(database, key);
   for (const ScoredMember& entry : sorted)
-    zset.write_element(entry.member, zset.skiplist_ || entry.score != 0 ? entry.score : 0);
+    zset.write_element(entry.member, zset.skiplist_ || entry.score != 0 ? entry.score : 0,
+                       engine::Existence::kAbsent);
 }
 
 // ---- walking

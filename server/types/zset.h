@@ -112,15 +112,16 @@ class Zset {
   bool large() const { return object_ != engine::kNoObject; }
   std::vector<ScoredMember>& entries();
   std::vector<ScoredMember>::iterator place_of(double score, std::string_view member);
-  std::string member_key(std::string_view member) const;
-  std::string score_key(std::string_view border) const;
-  RankIndex::Plan plan() const;
+  // Both in key_: valid until the next.
+  const std::string& member_key(std::string_view member);
+  const std::string& score_key(std::string_view border);
+  RankIndex::Plan plan();
   void open_index(const RankIndex::Root& root);
   void make_large();
   void walk_all(Cursor* cursor);
   void raise_low(std::string_view border);
   void find_low();
-  void write_element(std::string_view member, double score);
+  void write_element(std::string_view member, double score, engine::Existence before);
 
   View& view_;
   ZsetLimits limits_;
@@ -141,6 +142,7 @@ class Zset {
   std::string low_, high_;
   uint64_t erased_ = 0;              // Since low_ was last looked up.
   std::vector<std::string> doomed_;  // Records to be erased by save().
+  std::string key_;                  // Scratch.
 };
 
 // A place among the elements in order; falls off either end.
