@@ -159,7 +159,7 @@ TEST_SUITE("server/long_write") {
           if (!there) ++turns;
           if (there) CHECK(building(*sim.engine).empty());
         }
-        CHECK(turns > 5);
+        CHECK(turns > 1);  // How many the dice say: what is small, as SDIFFSTORE's is, goes in one batch.
         CHECK(sim.server->stats().long_writes == before + 1);
         const std::string reply = resp::to_text(other->parser.reply());
         CHECK(reply == resp::to_text(at_once(sim, with_destination(words, "twin"))));
