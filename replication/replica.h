@@ -14,8 +14,7 @@
 //
 // Invariants
 //   R1  The log here is at every moment a prefix of the history that it says it is of.
-//   R2  A tail that the primary's history does not have is written to a file of its own before it is given
-//   up.
+//   R2  A tail that the primary's history does not have goes to a file of its own before it is given up.
 //
 // Threads: the reactor.
 #pragma once

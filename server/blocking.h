@@ -11,10 +11,10 @@
 // RESTORE or SORT STORE, serves those who wait for it, and a transaction does so once, as a whole.
 //
 // Invariants
-//   B1  Per key, waiters are tried in the order in which they came; one that is tried in vain keeps its
-//   place. B2  While a waiter runs, nobody else is tried for the key that it runs for. B3  Keys are served in
-//   the order in which they were written, and each waiter for the key that was written, not
-//       for another one of its keys (as Redis 7.0 does).
+//   B1  Per key, waiters are tried in the order in which they came; who is tried in vain keeps its place.
+//   B2  While a waiter runs, nobody else is tried for the key that it runs for.
+//   B3  Keys are served in the order in which they were written, and each waiter for the key that was
+//       written, not for another one of its keys (as Redis 7.0 does).
 //
 // Threads: the reactor. Not here: running commands and replying (server/dispatch.h), timers
 // (server/server.h).

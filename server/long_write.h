@@ -14,12 +14,10 @@
 //
 // Invariants
 //   W1  Others see nothing of it before its last batch, and all of it from then on.
-//   W2  The key that it writes is as the snapshot has it when that batch is applied; else it begins anew, and
-//   after
-//       kAttempts it is done at once. What it only reads is as it was at the snapshot, all at one moment.
-//   W3  An object that has elements and no header yet is named by a record 'B', from its first element on.
-//   Who
-//       starts on such a record, or becomes a primary with it, erases that, and with it the object dies.
+//   W2  The key that it writes is as the snapshot has it when that batch is applied; else it begins anew,
+//       and after kAttempts it is done at once. What it only reads is as at the snapshot, all at one moment.
+//   W3  An object that has elements and no header yet is named by a record 'B' from its first element on.
+//       Who starts on such a record, or becomes a primary with it, erases that: the object dies with it.
 //
 // Threads: the reactor, but for work() and what handlers ask on a worker.
 #pragma once

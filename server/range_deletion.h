@@ -5,9 +5,9 @@
 // anybody up nor makes a log record of any size:
 //
 //   R1  Each step deletes the keys that are there when it comes to them. What is written behind it stays.
-//   R2  It ends at the last key that was there at its beginning, so it ends though keys are appended
-//   meanwhile. R3  A step is atomic and survives as a whole; after a crash a prefix of the steps has
-//   happened. R4  The count is of the keys deleted, exactly. Expired ones are left to expiry.
+//   R2  It ends at the last key that was there at its beginning, whatever is appended meanwhile.
+//   R3  A step is atomic and survives as a whole; after a crash a prefix of the steps has happened.
+//   R4  The count is of the keys deleted, exactly. Expired ones are left to expiry.
 //
 // Threads: the reactor.
 #pragma once

@@ -12,9 +12,9 @@
 // once a command and written back by save(), however often they changed.
 //
 // Invariants
-//   P1  No node is empty and no node has more than its maximum; the root is a leaf or has two children or
-//   more. P2  A child's count is the sum of its pieces' lengths. P3  A node's number is not used again while
-//   anything of the node is left.
+//   P1  No node is empty or has more than its maximum; the root is a leaf or has at least two children.
+//   P2  A child's count is the sum of its pieces' lengths.
+//   P3  A node's number is not used again while anything of the node is left.
 //
 // Threads: that of the view. Not here: elements themselves, and both ends of the list (server/types/list.h).
 #pragma once
