@@ -6,113 +6,95 @@
 #include <vector>
 
 #include "engine/table.h"
+#include "engine/table_iterator.h"
 
 namespace engine {
 
+inline TableIterator::State TableIterator::stand_on(uint32_t entry) {
+  entry_ = entry;
+  const Block::Record record = block_->record(entry);
+  std::string_view key = record.suffix;
+  if (prefix_bytes_ > 0) {  // Else it lies whole in the block.
+    const size_t key_bytes = prefix_bytes_ + record.suffix.size();
+    if (key_bytes + Block::kSlackBytes > buffer_.size()) buffer_.resize(key_bytes + Block::kSlackBytes);
+    char* to = buffer_.data() + prefix_bytes_;
+    const char* from = record.suffix.data();
+    // By whole words, some of it slack on either side: most are two, and a call to copy them costs more.
+    for (size_t n = 0; n < record.suffix.size(); n += Block::kSlackBytes)
+      std::memcpy(to + n, from + n, Block::kSlackBytes);
+    key = {buffer_.data(), key_bytes};
+  }
+  here_ = {State::kAt, record.flags, key, record.value};
+  return State::kAt;
+}
+
+TableIterator::State TableIterator::next() {
+  INVARIANT(here_.state == State::kAt);
+  return entry_ + 1 < block_->entries() ? stand_on(entry_ + 1) : first_of(index_ + 1);
+}
+
+TableIterator::State TableIterator::prev() {
+  INVARIANT(here_.state == State::kAt);
+  return entry_ > 0 ? stand_on(entry_ - 1) : last_before(index_);
+}
+
+TableIterator::State TableIterator::table_first() {
+  if (final()) return here_.state;
+  if (table_->blocks() == 0) return end();
+  return enter(0) ? stand_on(0) : here_.state;
+}
+
+TableIterator::State TableIterator::table_last() {
+  if (final()) return here_.state;
+  if (table_->blocks() == 0) return end();
+  return enter(table_->blocks() - 1) ? stand_on(block_->entries() - 1) : here_.state;
+}
+
+TableIterator::State TableIterator::table_seek(std::string_view key) {
+  if (final()) return here_.state;
+  const uint32_t index = table_->find_block(key);
+  if (index == table_->blocks()) return beyond_table();
+  if (!enter(index)) return here_.state;
+  const uint32_t entry = block_->lower_bound(key);
+  return entry < block_->entries() ? stand_on(entry) : first_of(index + 1);
+}
+
+TableIterator::State TableIterator::table_seek_before(std::string_view key) {
+  if (final()) return here_.state;
+  const uint32_t index = table_->find_block(key);
+  if (index == table_->blocks()) return table_last();
+  if (!enter(index)) return here_.state;
+  const uint32_t entry = block_->lower_bound(key);
+  return entry > 0 ? stand_on(entry - 1) : last_before(index);
+}
+
+TableIterator::State TableIterator::first_of(uint32_t index) {
+  if (index == table_->blocks()) return beyond_table();
+  return enter(index) ? stand_on(0) : here_.state;
+}
+
+TableIterator::State TableIterator::last_before(uint32_t index) {
+  if (index == 0) return before_table();
+  return enter(index - 1) ? stand_on(block_->entries() - 1) : here_.state;
+}
+
+// Makes block `index` the present one. False: state() says why not.
+bool TableIterator::enter(uint32_t index) {
+  if (block_ && index == index_) return true;
+  BlockRef block = source_.block(*table_, index);
+  if (!block) {
+    status_ = source_.status();
+    here_.state = status_.ok() ? State::kCold : State::kFailed;
+    return false;
+  }
+  block_ = std::move(block);
+  index_ = index;
+  prefix_bytes_ = block_->prefix().size();
+  buffer_.assign(block_->prefix());
+  return true;
+}
+
 namespace {
-
-class TableIterator final : public Iterator {
- public:
-  TableIterator(std::shared_ptr<const Table> table, BlockSource& source)
-      : table_(std::move(table)), source_(source) {}
-
-  State seek_first() override {
-    if (final()) return here_.state;
-    if (table_->blocks() == 0) return end();
-    return enter(0) ? stand_on(0) : here_.state;
-  }
-
-  State seek_last() override {
-    if (final()) return here_.state;
-    if (table_->blocks() == 0) return end();
-    return enter(table_->blocks() - 1) ? stand_on(block_->entries() - 1) : here_.state;
-  }
-
-  State seek(std::string_view key) override {
-    if (final()) return here_.state;
-    const uint32_t index = table_->find_block(key);
-    if (index == table_->blocks()) return end();
-    if (!enter(index)) return here_.state;
-    const uint32_t entry = block_->lower_bound(key);
-    return entry < block_->entries() ? stand_on(entry) : first_of(index + 1);
-  }
-
-  State seek_before(std::string_view key) override {
-    if (final()) return here_.state;
-    const uint32_t index = table_->find_block(key);
-    if (index == table_->blocks()) return seek_last();
-    if (!enter(index)) return here_.state;
-    const uint32_t entry = block_->lower_bound(key);
-    return entry > 0 ? stand_on(entry - 1) : last_before(index);
-  }
-
-  State next() override {
-    INVARIANT(here_.state == State::kAt);
-    return entry_ + 1 < block_->entries() ? stand_on(entry_ + 1) : first_of(index_ + 1);
-  }
-
-  State prev() override {
-    INVARIANT(here_.state == State::kAt);
-    return entry_ > 0 ? stand_on(entry_ - 1) : last_before(index_);
-  }
-
-  const Status& status() const override { return status_; }
-
- private:
-  bool final() const { return here_.state == State::kCold || here_.state == State::kFailed; }
-
-  State first_of(uint32_t index) {
-    if (index == table_->blocks()) return end();
-    return enter(index) ? stand_on(0) : here_.state;
-  }
-  State last_before(uint32_t index) {
-    if (index == 0) return end();
-    return enter(index - 1) ? stand_on(block_->entries() - 1) : here_.state;
-  }
-
-  // Makes block `index` the present one. False: state_ says why not.
-  bool enter(uint32_t index) {
-    if (block_ && index == index_) return true;
-    BlockRef block = source_.block(*table_, index);
-    if (!block) {
-      status_ = source_.status();
-      here_.state = status_.ok() ? State::kCold : State::kFailed;
-      return false;
-    }
-    block_ = std::move(block);
-    index_ = index;
-    prefix_bytes_ = block_->prefix().size();
-    buffer_.assign(block_->prefix());
-    return true;
-  }
-
-  State stand_on(uint32_t entry) {
-    entry_ = entry;
-    const Block::Record record = block_->record(entry);
-    std::string_view key = record.suffix;
-    if (prefix_bytes_ > 0) {  // Else it lies whole in the block.
-      const size_t key_bytes = prefix_bytes_ + record.suffix.size();
-      if (key_bytes + Block::kSlackBytes > buffer_.size()) buffer_.resize(key_bytes + Block::kSlackBytes);
-      char* to = buffer_.data() + prefix_bytes_;
-      const char* from = record.suffix.data();
-      // By whole words, some of it slack on either side: most are two, and a call to copy them costs more.
-      for (size_t n = 0; n < record.suffix.size(); n += Block::kSlackBytes)
-        std::memcpy(to + n, from + n, Block::kSlackBytes);
-      key = {buffer_.data(), key_bytes};
-    }
-    here_ = {State::kAt, record.flags, key, record.value};
-    return State::kAt;
-  }
-
-  std::shared_ptr<const Table> table_;
-  BlockSource& source_;
-  Status status_;
-  BlockRef block_;
-  uint32_t index_ = 0;  // Of block_, when there is one.
-  uint32_t entry_ = 0;
-  size_t prefix_bytes_ = 0;
-  std::string buffer_;  // The block's prefix, then the present suffix; longer than both.
-};
 
 class BlockingSource final : public BlockSource {
  public:

@@ -5,6 +5,7 @@
 
 #include "engine/key_head.h"
 #include "engine/manifest.h"
+#include "engine/table_iterator.h"
 
 namespace engine {
 
@@ -222,62 +223,35 @@ std::vector<uint64_t> place_flush(const Version& version, const std::vector<Tabl
 
 namespace {
 
-class RunIterator final : public Iterator {
+class RunIterator final : public TableIterator {
  public:
-  RunIterator(Run run, BlockSource& source) : run_(std::move(run)), source_(source) {}
+  RunIterator(Run run, BlockSource& source) : TableIterator(nullptr, source), run_(std::move(run)) {}
 
-  State seek_first() override {
-    return forward_from(0, [](Iterator& it) { return it.seek_first(); });
-  }
-  State seek_last() override {
-    return backward_from(run_.tables().size(), [](Iterator& it) { return it.seek_last(); });
-  }
-  State seek(std::string_view key) override {
-    return forward_from(run_.lower_bound(key), [key](Iterator& it) { return it.seek(key); });
-  }
+  State seek_first() override { return open(0) ? table_first() : end(); }
+  State seek_last() override { return open(run_.tables().size() - 1) ? table_last() : end(); }
+  State seek(std::string_view key) override { return open(run_.lower_bound(key)) ? table_seek(key) : end(); }
   State seek_before(std::string_view key) override {
     // The first table that reaches `key` may hold a lesser key too; all after it hold none.
     const size_t at = run_.lower_bound(key);
     const bool inside = at < run_.tables().size() && run_.tables()[at]->meta().smallest < key;
-    return backward_from(inside ? at + 1 : at, [key](Iterator& it) { return it.seek_before(key); });
+    return open(inside ? at : at - 1) ? table_seek_before(key) : end();
   }
-  State next() override {
-    if (table_->next() != State::kEnd) return follow(*table_);
-    return forward_from(at_ + 1, [](Iterator& it) { return it.seek_first(); });
-  }
-  State prev() override {
-    if (table_->prev() != State::kEnd) return follow(*table_);
-    return backward_from(at_, [](Iterator& it) { return it.seek_last(); });
-  }
-  const Status& status() const override { return table_ ? table_->status() : ok_; }
 
  private:
-  void open(size_t at) {
-    if (table_ && at_ == at) return;
+  // False: there is no such table (nor one before the first, whose number wraps).
+  bool open(size_t at) {
+    if (at >= run_.tables().size()) return false;
+    if (has_table() && at_ == at) return true;
     at_ = at;
-    table_ = table_iterator(run_.tables()[at], source_);
+    put_table(run_.tables()[at]);
+    return true;
   }
   // A table is never empty, so one step to a neighbour is enough.
-  template <typename Seek>
-  State forward_from(size_t at, Seek&& seek) {
-    if (at >= run_.tables().size()) return end();
-    open(at);
-    seek(*table_);
-    return follow(*table_);
-  }
-  template <typename Seek>
-  State backward_from(size_t until, Seek&& seek) {
-    if (until == 0) return end();
-    open(until - 1);
-    seek(*table_);
-    return follow(*table_);
-  }
+  State beyond_table() override { return open(at_ + 1) ? table_first() : end(); }
+  State before_table() override { return open(at_ - 1) ? table_last() : end(); }
 
   const Run run_;
-  BlockSource& source_;
-  std::unique_ptr<Iterator> table_;
-  size_t at_ = 0;  // Which table `table_` iterates.
-  const Status ok_;
+  size_t at_ = 0;  // Which table it is in.
 };
 
 }  // namespace
