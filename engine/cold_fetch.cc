@@ -1,6 +1,8 @@
 #include "engine/cold_fetch.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <utility>
 
 namespace engine {
@@ -8,6 +10,15 @@ namespace engine {
 namespace {
 constexpr uint64_t kLingerUs = 50;
 constexpr int kLingerYields = 256;  // At most, also where the clock stands still.
+
+constexpr uint64_t kPage = 4096;
+// What the reactor may decode itself: some ten microseconds.
+constexpr uint64_t kPagesBytesMax = 32 << 10;
+constexpr uint64_t kSparePagesBytes = 2 * kPage;  // Nearly all blocks lie in one page or two.
+constexpr size_t kSparePagesMax = 64;
+// So that a command over a million keys does not take memory for all of their blocks at once, and a sync does
+// not wait behind them.
+constexpr size_t kPagesUnderWayMax = 128;
 }  // namespace
 
 struct ColdFetcher::Order {
@@ -54,8 +65,54 @@ class ColdFetcher::Mailbox {
   std::atomic<Order*> next_{nullptr};
 };
 
+// A block's pages on their way into memory of its own.
+class ColdFetcher::Pages final : public PageRead {
+ public:
+  Pages(ColdFetcher& fetcher, uint64_t bytes)
+      : fetcher_(fetcher), bytes_(bytes), memory_(static_cast<char*>(std::aligned_alloc(kPage, bytes))) {
+    INVARIANT(memory_ != nullptr);
+  }
+  ~Pages() override { std::free(memory_); }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+
+  static uint64_t bytes_of(const Order& order) {
+    const uint64_t end = order.table->block_offset(order.id.index + 1);
+    return (end + kPage - 1) / kPage * kPage - first_page(order);
+  }
+  void take(std::unique_ptr<Order> order) {
+    file = &order->table->file();
+    offset = first_page(*order);
+    out = {memory_, bytes_of(*order)};
+    order_ = std::move(order);
+  }
+  std::unique_ptr<Order> give_back() { return std::move(order_); }
+  uint64_t bytes() const { return bytes_; }
+
+  // What of the `got` bytes is the block; empty if that is not all of it.
+  std::string_view block(int64_t got) const {
+    const uint64_t begin = order_->table->block_offset(order_->id.index) - offset;
+    const uint64_t end = order_->table->block_offset(order_->id.index + 1) - offset;
+    if (got < static_cast<int64_t>(end)) return {};
+    return {memory_ + begin, end - begin};
+  }
+
+  void ended(int64_t got) override { fetcher_.ended(std::unique_ptr<Pages>(this), got); }
+
+ private:
+  static uint64_t first_page(const Order& order) {
+    return order.table->block_offset(order.id.index) / kPage * kPage;
+  }
+
+  ColdFetcher& fetcher_;
+  const uint64_t bytes_;
+  char* const memory_;
+  std::unique_ptr<Order> order_;
+};
+
 ColdFetcher::ColdFetcher(Env& env, BlockCache& cache)
     : env_(env), cache_(cache), mailbox_(std::make_shared<Mailbox>()) {}
+ColdFetcher::~ColdFetcher() = default;
 
 void ColdFetcher::fetch(ReadContext& context, Task done) {
   INVARIANT(context.cold());
@@ -79,6 +136,67 @@ void ColdFetcher::fetch(ReadContext& context, Task done) {
 }
 
 void ColdFetcher::read(std::unique_ptr<Order> order) {
+  if (!begin(order)) read_on_worker(std::move(order));
+}
+
+// False: the order is still there.
+bool ColdFetcher::begin(std::unique_ptr<Order>& order) {
+  if (Pages::bytes_of(*order) > kPagesBytesMax) return false;
+  if (pages_under_way_ == kPagesUnderWayMax) {
+    waiting_.push_back(std::move(order));
+    return true;
+  }
+  std::unique_ptr<Pages> pages = pages_for(*order);
+  pages->take(std::move(order));
+  if (env_.executor.begin(*pages)) {
+    (void)pages.release();  // It comes back by ended().
+    ++pages_under_way_;
+    return true;
+  }
+  order = pages->give_back();
+  keep(std::move(pages));
+  return false;
+}
+
+void ColdFetcher::ended(std::unique_ptr<Pages> pages, int64_t got) {
+  --pages_under_way_;
+  const std::string_view bytes = pages->block(got);
+  std::unique_ptr<Order> order = pages->give_back();
+  if (!bytes.empty()) order->block = order->table->decode_block(order->id.index, bytes);
+  keep(std::move(pages));
+  if (!waiting_.empty()) {
+    std::unique_ptr<Order> next = std::move(waiting_.front());
+    waiting_.pop_front();
+    read(std::move(next));
+  }
+  if (bytes.empty()) return read_on_worker(std::move(order));  // It says what is wrong, or does better.
+  let_go(std::move(order->version));
+  ++without_worker_;
+  arrived(*order);
+}
+
+std::unique_ptr<ColdFetcher::Pages> ColdFetcher::pages_for(const Order& order) {
+  const uint64_t bytes = Pages::bytes_of(order);
+  if (bytes > kSparePagesBytes || spare_pages_.empty())
+    return std::make_unique<Pages>(*this, std::max(bytes, kSparePagesBytes));
+  std::unique_ptr<Pages> pages = std::move(spare_pages_.back());
+  spare_pages_.pop_back();
+  return pages;
+}
+
+void ColdFetcher::keep(std::unique_ptr<Pages> pages) {
+  if (pages->bytes() == kSparePagesBytes && spare_pages_.size() < kSparePagesMax)
+    spare_pages_.push_back(std::move(pages));
+}
+
+// Where that closes files it is a worker's.
+void ColdFetcher::let_go(VersionRef version) {
+  if (version.use_count() != 1) return;
+  env_.executor.submit(
+      Lane::kColdRead, [version = std::move(version)]() mutable { version.reset(); }, [] {});
+}
+
+void ColdFetcher::read_on_worker(std::unique_ptr<Order> order) {
   if (mailbox_->put(order)) return;
   auto last = std::make_shared<std::unique_ptr<Order>>(std::move(order));  // Not reported.
   env_.executor.submit(

@@ -98,7 +98,7 @@ struct EngineStats {
   uint64_t log_bytes = 0, flush_bytes = 0, compaction_bytes_read = 0, compaction_bytes_written = 0;
   uint64_t flushes = 0, compactions = 0, trivial_moves = 0, drops = 0;
   uint64_t compaction_debt = 0;
-  uint64_t cold_fetches = 0, cold_blocks = 0, cold_bytes = 0, cold_us = 0;
+  uint64_t cold_fetches = 0, cold_blocks = 0, cold_without_worker = 0, cold_bytes = 0, cold_us = 0;
   uint64_t delays = 0, delay_us = 0, stalls = 0;
   uint64_t unsettled = 0, dead_objects = 0, snapshots = 0;
   uint64_t disk_bytes = 0, live_bytes = 0;

@@ -52,6 +52,7 @@ EngineStats EngineImpl::stats() const {
   stats.compaction_debt = compaction_debt(*version_, tuning());
   stats.cold_fetches = fetcher_.fetches();
   stats.cold_blocks = fetcher_.blocks();
+  stats.cold_without_worker = fetcher_.without_worker();
   stats.cold_bytes = fetcher_.bytes();
   stats.cold_us = fetcher_.microseconds();
   stats.delay_us = delay_us_;

@@ -41,6 +41,22 @@ class File {
   virtual Status truncate(uint64_t size) = 0;
   virtual Result<uint64_t> size() const = 0;
   virtual const std::string& path() const = 0;
+  // What the system knows the file by, if whole pages of it can be read past the page cache; -1 if not.
+  virtual int page_descriptor() const { return -1; }
+};
+
+// A read of whole pages for Executor::begin(). Offset, size and memory are multiples of 4096.
+class PageRead {
+ public:
+  virtual ~PageRead() = default;
+  // On the reactor: so many bytes have come, fewer than asked for at the end of the file, negative if the
+  // read failed. Why it did is for File::read() to say, or to do better. The executor does not touch it any
+  // more.
+  virtual void ended(int64_t got) = 0;
+
+  const File* file = nullptr;
+  uint64_t offset = 0;
+  std::span<char> out;
 };
 
 enum class OpenMode : unsigned char {
@@ -97,12 +113,15 @@ class Entropy {
 enum class Lane : unsigned char { kLog, kColdRead, kFlush, kLongRead, kCompaction };
 inline constexpr int kLanes = 5;
 
-// Threads: submit() and post() on the reactor only, report() within `work` only.
+// Threads: submit(), begin() and post() on the reactor only, report() within `work` only.
 class Executor {
  public:
   virtual ~Executor() = default;
   // Runs `work` on a worker, then `done` on the reactor. Both always run, also during shutdown.
   virtual void submit(Lane lane, Task work, Task done) = 0;
+  // Begins a read that needs no worker; its ended() is called after the present call has returned, also
+  // during shutdown. False: not here, not of this file or not now; `read` is untouched, and a worker has to.
+  virtual bool begin(PageRead& /*read*/) { return false; }
   // Runs `task` on the reactor, after the present call has returned and soon.
   virtual void post(Task task) = 0;
   // For work that goes on: runs `task` on the reactor, soon, and before the job's `done`.

@@ -37,6 +37,8 @@ class PosixFile final : public File {
   Status truncate(uint64_t size) override;
   Result<uint64_t> size() const override;
   const std::string& path() const override { return path_; }
+  // A file that is being written has bytes that its size does not tell of.
+  int page_descriptor() const override { return direct() && padded_size_ == size_ ? fd_ : -1; }
 
   bool direct() const { return direct_.load(std::memory_order_relaxed); }
 

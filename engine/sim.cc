@@ -35,6 +35,20 @@ void SimExecutor::done_at(size_t index) {
   job.done();
 }
 
+bool SimExecutor::begin(PageRead& read) {
+  if (!page_reads_) return false;
+  reads_.push_back(&read);
+  return true;
+}
+
+void SimExecutor::read_at(size_t index) {
+  constexpr uint64_t kOneFailsOf = 16;
+  PageRead& read = *reads_[index];
+  reads_.erase(reads_.begin() + static_cast<std::ptrdiff_t>(index));
+  Result<size_t> got = read.file->read(read.offset, read.out);
+  read.ended(got.ok() && entropy_.below(kOneFailsOf) != 0 ? static_cast<int64_t>(*got) : -1);
+}
+
 bool SimExecutor::run_first(std::deque<Task>& tasks) {
   if (tasks.empty()) return false;
   Task task = std::move(tasks.front());
@@ -48,14 +62,16 @@ bool SimExecutor::run_report() { return run_first(reports_); }
 
 bool SimExecutor::run_one() {
   const size_t posted = posted_.empty() ? 0 : 1;
-  const size_t choices = works_.size() + dones_.size() + posted + (reports_.empty() ? 0 : 1);
+  const size_t choices = works_.size() + dones_.size() + reads_.size() + posted + (reports_.empty() ? 0 : 1);
   if (choices == 0) return false;
   size_t choice = static_cast<size_t>(entropy_.below(choices));
   if (choice < works_.size()) {
     work_at(choice);
   } else if ((choice -= works_.size()) < dones_.size()) {
     done_at(choice);
-  } else if (choice - dones_.size() < posted) {
+  } else if ((choice -= dones_.size()) < reads_.size()) {
+    read_at(choice);
+  } else if (choice - reads_.size() < posted) {
     run_posted();
   } else {
     run_report();

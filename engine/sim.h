@@ -39,6 +39,7 @@ class SimClock final : public Clock {
 
 // Every job waits until told to run; which one does is drawn. As on the real pool, jobs overtake each other,
 // those of one lane too, `work` and `done` are separate steps, and posted tasks and reports keep their order.
+// Page reads, where they are on, come in any order, and some fail.
 class SimExecutor final : public Executor {
  public:
   explicit SimExecutor(uint64_t seed) : entropy_(seed) {}
@@ -46,6 +47,9 @@ class SimExecutor final : public Executor {
   void submit(Lane lane, Task work, Task done) override;
   void post(Task task) override;
   void report(Task task) override;
+  bool begin(PageRead& read) override;
+
+  void page_reads(bool on) { page_reads_ = on; }  // Off: begin() refuses.
 
   bool run_one();  // One drawn step; false if nothing is waiting.
   void run_all();  // Until nothing is waiting, what the steps bring forth included.
@@ -56,7 +60,9 @@ class SimExecutor final : public Executor {
   bool run_posted();
   bool run_report();
 
-  size_t waiting() const { return works_.size() + dones_.size() + posted_.size() + reports_.size(); }
+  size_t waiting() const {
+    return works_.size() + dones_.size() + posted_.size() + reports_.size() + reads_.size();
+  }
   size_t waiting_works(Lane lane) const;
 
  private:
@@ -67,6 +73,7 @@ class SimExecutor final : public Executor {
   };
   void work_at(size_t index);
   void done_at(size_t index);
+  void read_at(size_t index);
   static bool run_first(std::deque<Task>& tasks);
 
   SimEntropy entropy_;
@@ -74,6 +81,8 @@ class SimExecutor final : public Executor {
   std::deque<Job> dones_;
   std::deque<Task> posted_;
   std::deque<Task> reports_;
+  std::deque<PageRead*> reads_;
+  bool page_reads_ = false;
 };
 
 // All of it, for tests.
@@ -83,7 +92,9 @@ struct SimWorld {
       : disk(std::move(on_disk)),
         entropy(seed ^ 0x9e3779b97f4a7c15),
         executor(seed),
-        env{*disk, clock, entropy, executor} {}
+        env{*disk, clock, entropy, executor} {
+    executor.page_reads(seed % 2 == 0);
+  }
 
   std::unique_ptr<SimDisk> disk;
   SimClock clock;

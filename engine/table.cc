@@ -59,6 +59,8 @@ class FileTable final : public Table {
     return index_.offset(index);
   }
   Result<BlockRef> read_block(uint32_t index) const override;
+  const File& file() const override { return *file_; }
+  Result<BlockRef> decode_block(uint32_t index, std::string_view section) const override;
   Result<std::vector<BlockRef>> read_blocks(uint32_t first, uint32_t count) const override;
   uint64_t approximate_bytes(std::string_view begin, std::string_view end) const override;
   uint64_t memory_bytes() const override {
@@ -70,7 +72,6 @@ class FileTable final : public Table {
   FileBytes disk() const { return {*file_, meta_.number}; }
   Status check_footer(const Footer& footer, uint64_t hash_seed) const;
   Status load_index(const Footer& footer, std::string_view bytes);
-  Result<BlockRef> make_block(uint32_t index, std::string_view section) const;
 
   std::unique_ptr<File> file_;
   TableMeta meta_;
@@ -192,7 +193,7 @@ Status FileTable::load_index(const Footer& footer, std::string_view bytes) {
   return {};
 }
 
-Result<BlockRef> FileTable::make_block(uint32_t index, std::string_view section) const {
+Result<BlockRef> FileTable::decode_block(uint32_t index, std::string_view section) const {
   const uint64_t offset = index_.offset(index);
   if (Status s = disk().check(section, offset); !s.ok()) return s;
   Result<BlockRef> block = Block::make(section);
@@ -212,7 +213,7 @@ Result<BlockRef> FileTable::read_block(uint32_t index) const {
   const uint64_t length = index_.offset(index + 1) - offset;
   const auto bytes = std::make_unique_for_overwrite<char[]>(length);
   if (Status s = disk().read(offset, {bytes.get(), length}); !s.ok()) return s;
-  return make_block(index, {bytes.get(), length});
+  return decode_block(index, {bytes.get(), length});
 }
 
 Result<std::vector<BlockRef>> FileTable::read_blocks(uint32_t first, uint32_t count) const {
@@ -225,7 +226,7 @@ Result<std::vector<BlockRef>> FileTable::read_blocks(uint32_t first, uint32_t co
   result.reserve(count);
   for (uint32_t i = first; i < first + count; ++i) {
     const uint64_t begin = index_.offset(i) - offset;
-    Result<BlockRef> block = make_block(i, {bytes.get() + begin, index_.offset(i + 1) - offset - begin});
+    Result<BlockRef> block = decode_block(i, {bytes.get() + begin, index_.offset(i + 1) - offset - begin});
     if (!block.ok()) return block.status();
     result.push_back(std::move(*block));
   }

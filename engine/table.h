@@ -66,6 +66,10 @@ class Table {
   // Reads and verifies a block (checksum before decompression). Blocking. Threads: any.
   // Errors: kCorruption naming file and offset; kIoError.
   virtual Result<BlockRef> read_block(uint32_t index) const = 0;
+  // For who reads the file itself: a block out of its bytes there, of which nothing is believed unchecked.
+  // Errors: kCorruption naming file and offset. Threads: any.
+  virtual const File& file() const = 0;
+  virtual Result<BlockRef> decode_block(uint32_t index, std::string_view bytes) const = 0;
   // As read_block, `count` blocks from `first` on, with one read of the file.
   virtual Result<std::vector<BlockRef>> read_blocks(uint32_t first, uint32_t count) const = 0;
   // About how many bytes of the file lie in [begin, end); an empty end is the end of all.

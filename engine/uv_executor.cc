@@ -6,6 +6,8 @@
 #include <memory>
 #include <utility>
 
+#include "engine/read_ring.h"
+
 namespace engine {
 namespace {
 
@@ -152,15 +154,59 @@ void UvExecutor::run_reports() {
   }
 }
 
+bool UvExecutor::begin(PageRead& read) {
+  INVARIANT(!closed_);
+  if (read.file->page_descriptor() < 0 || !open_ring() || !ring_->begin(read)) return false;
+  if (ring_->under_way() == 1) uv_ref(reinterpret_cast<uv_handle_t*>(&ring_poll_));
+  ++unfinished_;
+  return true;
+}
+
+// Here and not in the constructor: a ring belongs to the thread that made it, which must be the reactor.
+bool UvExecutor::open_ring() {
+  if (ring_ || no_ring_) return ring_ != nullptr;
+  no_ring_ = true;
+  std::unique_ptr<ReadRing> ring = ReadRing::make();
+  if (!ring || uv_poll_init(loop_, &ring_poll_, ring->descriptor()) != 0) return false;
+  INVARIANT(uv_prepare_init(loop_, &before_poll_) == 0);
+  ring_poll_.data = before_poll_.data = this;
+  INVARIANT(uv_poll_start(&ring_poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
+              static_cast<UvExecutor*>(handle->data)->reads_ended();
+            }) == 0);
+  uv_prepare_start(&before_poll_,
+                   [](uv_prepare_t* handle) { static_cast<UvExecutor*>(handle->data)->start_reads(); });
+  uv_unref(reinterpret_cast<uv_handle_t*>(&ring_poll_));
+  uv_unref(reinterpret_cast<uv_handle_t*>(&before_poll_));
+  ring_ = std::move(ring);
+  return true;
+}
+
+void UvExecutor::start_reads() {
+  if (!ring_->submit()) post([] {});  // The loop must not sleep before it has asked again.
+}
+
+void UvExecutor::reads_ended() {
+  unfinished_ -= ring_->reap();
+  if (ring_->under_way() == 0) uv_unref(reinterpret_cast<uv_handle_t*>(&ring_poll_));
+}
+
 void UvExecutor::stop() {
   if (closed_) return;
   while (unfinished_ > 0 || !posted_.empty()) uv_run(loop_, UV_RUN_ONCE);
-  int open_handles = 3;
-  after_poll_.data = no_sleep_.data = wake_up_.data = &open_handles;
-  const uv_close_cb closed = [](uv_handle_t* handle) { --*static_cast<int*>(handle->data); };
-  uv_close(reinterpret_cast<uv_handle_t*>(&after_poll_), closed);
-  uv_close(reinterpret_cast<uv_handle_t*>(&no_sleep_), closed);
-  uv_close(reinterpret_cast<uv_handle_t*>(&wake_up_), closed);
+  int open_handles = 0;
+  const auto close = [&open_handles](auto* handle) {
+    ++open_handles;
+    handle->data = &open_handles;
+    uv_close(reinterpret_cast<uv_handle_t*>(handle),
+             [](uv_handle_t* closed) { --*static_cast<int*>(closed->data); });
+  };
+  close(&after_poll_);
+  close(&no_sleep_);
+  close(&wake_up_);
+  if (ring_) {
+    close(&before_poll_);
+    close(&ring_poll_);
+  }
   while (open_handles > 0) uv_run(loop_, UV_RUN_NOWAIT);
   closed_ = true;
 }

@@ -7,12 +7,14 @@
 //     post()   -> a list that the loop empties right after it has polled; while the list is not empty
 //                 the loop does not sleep, and while it is empty nothing of ours runs
 //     report() -> a list that the loop is woken to empty
+//     begin()  -> engine/read_ring.h, made when first wanted; the loop is woken by what has ended
 //
 // Threads: all functions on the thread of the loop, but for report().
 #pragma once
 
 #include <uv.h>
 
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -20,6 +22,8 @@
 #include "engine/lane_queue.h"
 
 namespace engine {
+
+class ReadRing;
 
 class UvExecutor final : public Executor {
  public:
@@ -33,19 +37,23 @@ class UvExecutor final : public Executor {
   void submit(Lane lane, Task work, Task done) override;
   void post(Task task) override;
   void report(Task task) override;
+  bool begin(PageRead& read) override;
   void yield() override;
 
   // Runs the loop until no job and no posted task is left, those that they bring forth included, then closes
   // its handles. Requires: not called from a callback of the loop.
   void stop();
 
-  size_t unfinished() const { return unfinished_; }  // Jobs whose `done` has not returned.
+  size_t unfinished() const { return unfinished_; }  // Jobs whose `done` has not returned, and page reads.
 
  private:
   struct Request;
   void start_jobs();
   void run_posted();
   void run_reports();
+  bool open_ring();
+  void start_reads();
+  void reads_ended();
 
   uv_loop_t* const loop_;
   LaneQueue queue_;
@@ -58,6 +66,12 @@ class UvExecutor final : public Executor {
   std::mutex reports_mutex_;
   std::vector<Task> reports_;  // Under the mutex.
   uv_async_t wake_up_;         // Empties them.
+
+  std::unique_ptr<ReadRing> ring_;
+  bool no_ring_ = false;  // It was tried.
+  uv_prepare_t
+      before_poll_;      // Starts what the kernel did not. Like the next one there is as long as the ring.
+  uv_poll_t ring_poll_;  // Hears of their ends; keeps the loop going while any is under way.
 };
 
 }  // namespace engine

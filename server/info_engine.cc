@@ -69,6 +69,7 @@ void info_engine(Server& server, InfoText& out) {
   out.field("engine_piecewise_replies", stats.piecewise_replies);
   out.field("engine_cold_fetches", s.cold_fetches);
   out.field("engine_cold_blocks", s.cold_blocks);
+  out.field("engine_cold_blocks_without_worker", s.cold_without_worker);
   out.field("engine_cold_bytes", s.cold_bytes);
   out.field("engine_cold_usec", s.cold_us);
 

@@ -38,7 +38,7 @@
 
 #include "engine/engine.h"
 #include "engine/env_posix.h"
-#include "engine/thread_executor.h"
+#include "engine/uv_executor.h"
 
 namespace {
 
@@ -121,6 +121,37 @@ void get_by_threads(Store& store, const Store::KeyOf& key, uint64_t count, uint6
   for (std::thread& thread : threads) thread.join();
 }
 
+// The server's reactor, as far as the engine sees it: a loop that this thread turns.
+class Reactor {
+ public:
+  static constexpr int kPool = 8;  // As in the server. libuv reads it once.
+
+  explicit Reactor(int workers) {
+    ::setenv("UV_THREADPOOL_SIZE", std::to_string(kPool).c_str(), 1);
+    if (uv_loop_init(&loop_) != 0) fail("no loop");
+    executor_ = std::make_unique<engine::UvExecutor>(&loop_, workers);
+  }
+  ~Reactor() {
+    executor_->stop();
+    uv_loop_close(&loop_);
+  }
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  engine::Executor& executor() { return *executor_; }
+  void poll() { uv_run(&loop_, UV_RUN_NOWAIT); }
+  // Sleeps until something has happened; false if nothing is under way.
+  bool wait() {
+    const bool under_way = executor_->unfinished() > 0;
+    uv_run(&loop_, under_way ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    return under_way;
+  }
+
+ private:
+  uv_loop_t loop_;
+  std::unique_ptr<engine::UvExecutor> executor_;
+};
+
 class VarveStore final : public Store {
  public:
   explicit VarveStore(const std::string& directory) : directory_(directory) {
@@ -134,13 +165,13 @@ class VarveStore final : public Store {
     while (engine_->admission(batch_.bytes().size(), false) != engine::Engine::Admission::kOpen) {
       if (engine_->admission(0, true) == engine::Engine::Admission::kRefused)
         fail(engine_->refusal().message());
-      executor_->wait();
+      reactor_->wait();
       engine_->end_turn();
     }
     engine_->apply(batch_);
     batch_.clear();
     engine_->end_turn();
-    executor_->poll();
+    reactor_->poll();
     if (++turns_ % 1024 == 0) engine_->tick();
   }
   void settle() override {
@@ -149,7 +180,7 @@ class VarveStore final : public Store {
     for (int quiet = 0; quiet < 20;) {
       engine_->tick();
       engine_->end_turn();
-      const bool idle = executor_->wait() == 0;  // As a reactor does: what is done goes on at once.
+      const bool idle = !reactor_->wait();  // As a reactor does: what is done goes on at once.
       quiet = idle && flushed && engine_->stats().compaction_debt == 0 ? quiet + 1 : 0;
       if (idle) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -169,31 +200,26 @@ class VarveStore final : public Store {
       engine::ReadContext context;
     };
     std::vector<Read> reads(std::min(count, at_a_time));
-    std::vector<Read*> ready;
     uint64_t begun = 0, ended = 0;
-    const auto begin = [&](Read& read) {
-      if (begun == count) return;
-      read.key = key(begun++);
-      read.context = engine::ReadContext();
-      ready.push_back(&read);
-    };
-    for (Read& read : reads) begin(read);
-    while (ended < count) {
-      while (!ready.empty()) {
-        Read& read = *ready.back();
-        ready.pop_back();
+    // As the server's dispatcher: what has come is read, and the next one begun, where it came.
+    std::function<void(Read&)> go_on = [&](Read& read) {
+      for (;;) {
         const engine::Lookup found = engine_->get(read.key, read.context);
-        if (found.state == engine::Lookup::State::kCold) {
-          engine_->fetch(read.context, [&ready, &read] { ready.push_back(&read); });
-          continue;
-        }
+        if (found.state == engine::Lookup::State::kCold)
+          return engine_->fetch(read.context, [&go_on, &read] { go_on(read); });
         if (found.state != engine::Lookup::State::kFound) fail("a key is missing");
         ++ended;
         end_of_read();
-        begin(read);
+        if (begun == count) return;
+        read.key = key(begun++);
+        read.context = engine::ReadContext();
       }
-      if (ended < count) executor_->wait();
+    };
+    for (Read& read : reads) {
+      read.key = key(begun++);
+      go_on(read);
     }
+    while (ended < count) reactor_->wait();
   }
   uint64_t seek(const std::string& key, int count) override {
     engine::ReadContext context;
@@ -230,8 +256,8 @@ class VarveStore final : public Store {
   static constexpr int kWritingWorkers = 4, kReadingWorkers = 8;
 
   void open(uint64_t memory, int workers) {
-    executor_ = std::make_unique<engine::ThreadExecutor>(workers);
-    env_.emplace(engine::Env{files_, clock_, entropy_, *executor_});
+    reactor_ = std::make_unique<Reactor>(workers);
+    env_.emplace(engine::Env{files_, clock_, entropy_, reactor_->executor()});
     engine::EngineOptions options;
     options.directory = directory_;
     options.memory_bytes = memory + kWriteBuffer;
@@ -244,9 +270,9 @@ class VarveStore final : public Store {
   void close() {
     bool stopped = false;
     engine_->stop([&](engine::Status) { stopped = true; });
-    while (!stopped) executor_->wait();
-    executor_->drain();
+    while (!stopped) reactor_->wait();
     engine_.reset();
+    reactor_.reset();
   }
   bool get(const std::string& key, engine::ReadContext& context, std::string* value) {
     for (;;) {
@@ -267,7 +293,7 @@ class VarveStore final : public Store {
   void fetch(engine::ReadContext& context) {
     bool done = false;
     engine_->fetch(context, [&] { done = true; });
-    while (!done) executor_->wait();
+    while (!done) reactor_->wait();
   }
   void end_of_read() {
     if (++turns_ % 16 == 0) engine_->end_turn();
@@ -277,7 +303,7 @@ class VarveStore final : public Store {
   engine::PosixFileSystem files_;
   engine::SystemClock clock_;
   engine::SystemEntropy entropy_;
-  std::unique_ptr<engine::ThreadExecutor> executor_;
+  std::unique_ptr<Reactor> reactor_;
   std::optional<engine::Env> env_;
   engine::PlainSchema schema_;
   engine::Batch batch_;

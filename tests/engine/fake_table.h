@@ -2,6 +2,7 @@
 // tables.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -32,6 +33,10 @@ class FakeTable final : public Table {
   uint32_t find_block(std::string_view) const override { return 0; }
   uint64_t block_offset(uint32_t) const override { return 0; }
   Result<BlockRef> read_block(uint32_t) const override {
+    return Status(Code::kIoError, "a fake has no blocks");
+  }
+  const File& file() const override { std::abort(); }
+  Result<BlockRef> decode_block(uint32_t, std::string_view) const override {
     return Status(Code::kIoError, "a fake has no blocks");
   }
   Result<std::vector<BlockRef>> read_blocks(uint32_t, uint32_t) const override {

@@ -1,13 +1,21 @@
 #include "engine/uv_executor.h"
 
 #include <doctest/doctest.h>
+#include <stdlib.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "engine/env_posix.h"
+#include "engine/read_ring.h"
 #include "tests/engine/executor_report.h"
 
 using namespace engine;
@@ -18,6 +26,43 @@ struct Loop {
   Loop() { REQUIRE(uv_loop_init(&loop) == 0); }
   ~Loop() { CHECK(uv_loop_close(&loop) == 0); }  // Busy if anything was left open.
   uv_loop_t loop;
+};
+
+struct Directory {
+  Directory() {
+    char name[] = "/tmp/varve-uv-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    path = name;
+  }
+  ~Directory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  std::string path;
+};
+
+class Read final : public PageRead {
+ public:
+  Read(const File& of, uint64_t page, uint64_t pages)
+      : memory_(static_cast<char*>(std::aligned_alloc(4096, pages * 4096)), std::free) {
+    file = &of;
+    offset = page * 4096;
+    out = {memory_.get(), pages * 4096};
+    std::fill(out.begin(), out.end(), '?');
+  }
+  void ended(int64_t bytes) override {
+    got = bytes;
+    ++ends;
+    if (and_then) and_then();
+  }
+  std::string bytes() const { return {out.data(), out.size()}; }
+
+  int64_t got = 0;
+  int ends = 0;
+  std::function<void()> and_then;
+
+ private:
+  const std::unique_ptr<char, void (*)(void*)> memory_;
 };
 
 }  // namespace
@@ -102,6 +147,83 @@ TEST_SUITE("engine/uv_executor") {
     CHECK(uv_backend_timeout(&loop.loop) == 0);
     uv_run(&loop.loop, UV_RUN_NOWAIT);
     CHECK(ran);
+    CHECK(uv_loop_alive(&loop.loop) == 0);
+    executor.stop();
+  }
+
+  TEST_CASE("page reads come from the disk without a worker, and one that does not fit is refused") {
+    const Directory directory;
+    constexpr uint64_t kPages = 255;
+    PosixFileSystem files;
+    {
+      auto file = std::move(files.open(directory.path + "/f", OpenMode::kCreate, Caching::kKernel).value());
+      for (uint64_t page = 0; page < kPages; ++page)
+        REQUIRE(file->write(page * 4096, std::string(4096, static_cast<char>('a' + page % 26))).ok());
+      REQUIRE(file->write(kPages * 4096, "the end").ok());
+      REQUIRE(file->sync().ok());
+    }
+    const auto direct = std::move(files.open(directory.path + "/f", OpenMode::kRead, Caching::kNone).value());
+    const auto buffered =
+        std::move(files.open(directory.path + "/f", OpenMode::kRead, Caching::kKernel).value());
+    if (!ReadRing::make()) {
+      MESSAGE("this kernel, or this container, has no io_uring for us");
+      return;
+    }
+    if (direct->page_descriptor() < 0) {
+      MESSAGE("this file system does not read past the page cache");
+      return;
+    }
+    Loop loop;
+    UvExecutor executor(&loop.loop, 2);
+    Read refused(*buffered, 0, 1);
+    CHECK_FALSE(executor.begin(refused));
+
+    std::vector<std::unique_ptr<Read>> reads;
+    for (uint64_t page = 0; page < kPages; ++page) {
+      reads.push_back(std::make_unique<Read>(*direct, page, 1));
+      REQUIRE(executor.begin(*reads.back()));
+    }
+    CHECK(executor.unfinished() == kPages);
+    reads.push_back(std::make_unique<Read>(*direct, kPages - 1, 2));  // Past the end.
+    Read& last = *reads.back();
+    Read after(*direct, 7, 1), refused_later(*direct, 0, 1);
+    last.and_then = [&] { REQUIRE(executor.begin(after)); };
+    REQUIRE(executor.begin(last));
+    CHECK_FALSE(executor.begin(refused_later));
+    for (const auto& read : reads) CHECK(read->ends == 0);  // Not before begin() has returned.
+    executor.stop();
+    CHECK(executor.unfinished() == 0);
+    for (uint64_t page = 0; page < kPages; ++page) {
+      CAPTURE(page);
+      CHECK(reads[page]->ends == 1);
+      CHECK(reads[page]->got == 4096);
+      CHECK(reads[page]->bytes() == std::string(4096, static_cast<char>('a' + page % 26)));
+    }
+    CHECK(last.got == 4096 + 7);
+    CHECK(last.bytes().substr(4096, 7) == "the end");
+    CHECK(after.got == 4096);
+    CHECK(refused.ends + refused_later.ends == 0);
+  }
+
+  TEST_CASE("page reads keep the loop going, one after the other, and let it end when there are none") {
+    const Directory directory;
+    PosixFileSystem files;
+    {
+      auto file = std::move(files.open(directory.path + "/f", OpenMode::kCreate, Caching::kKernel).value());
+      REQUIRE(file->write(0, std::string(8 * 4096, 'x')).ok());
+    }
+    const auto direct = std::move(files.open(directory.path + "/f", OpenMode::kRead, Caching::kNone).value());
+    if (!ReadRing::make() || direct->page_descriptor() < 0) return;  // As said above.
+    Loop loop;
+    UvExecutor executor(&loop.loop, 2);
+    std::vector<std::unique_ptr<Read>> reads;
+    for (uint64_t n = 0; n < 100; ++n) reads.push_back(std::make_unique<Read>(*direct, n % 8, 1));
+    for (size_t n = 0; n + 1 < reads.size(); ++n)
+      reads[n]->and_then = [&, n] { REQUIRE(executor.begin(*reads[n + 1])); };
+    REQUIRE(executor.begin(*reads[0]));
+    CHECK(uv_loop_alive(&loop.loop) != 0);
+    uv_run(&loop.loop, UV_RUN_DEFAULT);
+    for (const auto& read : reads) CHECK(read->got == 4096);
     CHECK(uv_loop_alive(&loop.loop) == 0);
     executor.stop();
   }
