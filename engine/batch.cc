@@ -1,5 +1,7 @@
 #include "engine/batch.h"
 
+#include <algorithm>
+
 namespace engine {
 
 namespace {
@@ -25,24 +27,35 @@ char op_byte(Batch::Op op, Existence before) {
   return static_cast<char>(static_cast<uint8_t>(op) | (static_cast<uint8_t>(before) << 4));
 }
 
-void append_head(std::string* out, Batch::Op op, Existence before, std::string_view key) {
-  char head[1 + kVarintBytesMax];
-  head[0] = op_byte(op, before);
-  out->append(head, static_cast<size_t>(put_varint(head + 1, key.size()) - head));
-  out->append(key);
-}
+char* put_bytes(char* out, std::string_view bytes) { return std::copy(bytes.begin(), bytes.end(), out); }
 
 }  // namespace
 
 void Batch::put(std::string_view key, std::string_view value, Existence before) {
-  append_head(&bytes_, Op::kPut, before, key);
-  append_varint(&bytes_, value.size());
-  bytes_.append(value);
+  // Each append looks for room and calls for a copy: what is short is put together first.
+  constexpr size_t kShort = 256;
+  char bytes[1 + kVarintBytesMax + kShort + kVarintBytesMax];
+  char* end = bytes;
+  *end++ = op_byte(Op::kPut, before);
+  end = put_varint(end, key.size());
+  if (key.size() + value.size() <= kShort) [[likely]] {
+    end = put_bytes(end, key);
+    end = put_varint(end, value.size());
+    end = put_bytes(end, value);
+    bytes_.append(bytes, static_cast<size_t>(end - bytes));
+  } else {
+    bytes_.append(bytes, static_cast<size_t>(end - bytes));
+    bytes_.append(key);
+    append_varint(&bytes_, value.size());
+    bytes_.append(value);
+  }
   ++operations_;
 }
 
 void Batch::erase(std::string_view key, Existence before) {
-  append_head(&bytes_, Op::kErase, before, key);
+  bytes_.push_back(op_byte(Op::kErase, before));
+  append_varint(&bytes_, key.size());
+  bytes_.append(key);
   ++operations_;
 }
 

@@ -204,7 +204,8 @@ class EngineImpl final : public Engine {
     MemRecord* record = nullptr;
   };
   std::array<Read, 8> read_;
-  uint32_t reads_ = 0;
+  uint64_t reads_ = 0;                    // Since then.
+  std::array<Operation, 8> together_;     // Of the batch being applied.
   std::array<uint64_t, 4> prefetched_{};  // Hashes of the keys last given to prefetch(), in a ring.
   size_t prefetches_ = 0;
   BlockCache blocks_;

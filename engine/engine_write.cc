@@ -1,6 +1,7 @@
 // Writing: admission, batches into log and memtable, and the limits of memory and disk.
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
 #include "engine/engine_impl.h"
@@ -58,31 +59,30 @@ Lsn EngineImpl::apply(Batch& batch) {
 
 void EngineImpl::apply_operations(BatchReader& operations, Batch* batch, Lsn lsn) {
   // Each key's place in the record index is a cache miss: some are waited for together.
-  constexpr size_t kTogether = 8;
-  std::array<Operation, kTogether> together;
   for (bool more = true; more;) {
     size_t count = 0;
-    while (count < kTogether && (more = operations.next())) {
-      Operation& one = together[count++];
+    while (count < together_.size() && (more = operations.next())) {
+      Operation& one = together_[count++];
       one = {operations.op(),    operations.before(), operations.op_offset(), operations.key(),
              operations.value(), operations.id(),     operations.generation()};
       if (one.op == Batch::Op::kMoved || take_read(one)) continue;
       one.hash = hash_key(one.key, hash_seed_);
       index_->prefetch(one.hash);
     }
-    for (size_t i = 0; i < count; ++i) apply_operation(together[i], batch, lsn);
+    for (size_t i = 0; i < count; ++i) apply_operation(together_[i], batch, lsn);
   }
-  read_.fill({});
+  reads_ = 0;
 }
 
 // Most commands write what they have read. What they write twice is looked for the second time, for then
 // another record may stand for it.
 bool EngineImpl::take_read(Operation& operation) {
-  for (Read& read : read_) {
+  const auto reads = std::span(read_).first(std::min<size_t>(reads_, read_.size()));
+  for (const Read& read : reads) {
     if (read.record == nullptr || read.record->key() != operation.key) continue;
     operation.hash = read.hash;
     operation.read = read.record;
-    for (Read& same : read_)
+    for (Read& same : reads)
       if (same.record == operation.read) same.record = nullptr;
     return true;
   }
@@ -204,7 +204,7 @@ void EngineImpl::end_turn() {
     freeze();
     schedule();
   }
-  read_.fill({});
+  reads_ = 0;
   if (!retiring_.empty()) retire_some();
   index_->maintain();
   blocks_.maintain();
@@ -218,7 +218,7 @@ void EngineImpl::retire_some() {
     oldest.at = oldest.view->iterator();
     state = oldest.at->seek_first();
   }
-  read_.fill({});
+  reads_ = 0;
   // Neither the records nor their places in the index lie near each other: some are waited for together.
   constexpr size_t kTogether = 16;
   struct Leaving {

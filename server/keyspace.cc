@@ -1,5 +1,6 @@
 #include "server/keyspace.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -59,11 +60,22 @@ void append_id(std::string* out, ObjectId id) {
   out->append(bytes, static_cast<size_t>(put_id(bytes, id) - bytes));
 }
 
+// Replaces *out by `head`, of which there is room for kShort bytes more, and `rest`.
+constexpr size_t kShort = 64;
+void assign_both(char* head, size_t head_size, std::string_view rest, std::string* out) {
+  if (rest.size() <= kShort) [[likely]] {
+    std::copy(rest.begin(), rest.end(), head + head_size);
+    out->assign(head, head_size + rest.size());
+  } else {
+    out->assign(head, head_size);
+    out->append(rest);
+  }
+}
+
 void tagged_key(char tag, ObjectId id, std::string_view rest, std::string* out) {
-  char head[1 + kIdBytesMax];
+  char head[1 + kIdBytesMax + kShort];
   head[0] = tag;
-  out->assign(head, static_cast<size_t>(put_id(head + 1, id) - head));
-  out->append(rest);
+  assign_both(head, static_cast<size_t>(put_id(head + 1, id) - head), rest, out);
 }
 
 std::optional<ObjectId> take_id(std::string_view* in) {
@@ -124,7 +136,7 @@ void encode_header(const Header& header, std::string* out) {
   const bool elements_expire = header.elements_expiry_ms != kNoExpiry;
   const bool dies = header.death_ms != kNoExpiry;
   const bool object = header.object.id != engine::kNoObject;
-  char head[kHeadBytesMax];
+  char head[kHeadBytesMax + kShort];
   size_t size = 0;
   const auto add = [&]<typename T>(T value) {
     std::memcpy(head + size, &value, sizeof value);
@@ -140,8 +152,7 @@ void encode_header(const Header& header, std::string* out) {
     add(header.object.id);
     add(header.object.generation);
   }
-  out->assign(head, size);
-  out->append(header.payload);
+  assign_both(head, size, header.payload, out);
 }
 
 std::string building_key(ObjectId object) { return tagged(kBuildingTag, object); }
