@@ -14,8 +14,8 @@ namespace server {
 namespace {
 
 struct Steps : std::enable_shared_from_this<Steps> {
-  explicit Steps(CommandContext& c)
-      : server(c.server), client(c.client), database(c.database), key(c.args[1]), command(c.args[0]) {}
+  Steps(CommandContext& c, std::string_view the_key)
+      : server(c.server), client(c.client), database(c.database), key(the_key), command(c.args[0]) {}
 
   Server& server;
   Client& client;
@@ -26,6 +26,7 @@ struct Steps : std::enable_shared_from_this<Steps> {
   const char* event = nullptr;
   RemoveSome remove_some;
   Removed removed;
+  ReplyRemoved reply;
   RemovalStep last;  // Of the run that was applied.
   uint64_t total = 0;
   bool emptied = false;
@@ -50,7 +51,7 @@ struct Steps : std::enable_shared_from_this<Steps> {
     total += last.removed;
     emptied |= last.emptied;
     if (removed) removed();
-    if (!last.more) return done({});
+    if (!last.more || (reply && client.closed())) return done({});
     server.env().executor.post(engine::Task([self = shared_from_this()] { self->step(); }));
   }
 
@@ -64,10 +65,11 @@ struct Steps : std::enable_shared_from_this<Steps> {
     }
     server.dispatcher().answer(
         client,
-        [self = shared_from_this(), status](resp::ReplyWriter& reply) {
-          if (status.ok()) return reply.integer(static_cast<int64_t>(self->total));
-          reply.error("ERR '" + self->command + "' stopped after " + std::to_string(self->total) +
-                      " elements: " + status.message());
+        [self = shared_from_this(), status](resp::ReplyWriter& writer) {
+          if (self->reply && (status.ok() || self->total > 0)) return self->reply(writer);
+          if (status.ok()) return writer.integer(static_cast<int64_t>(self->total));
+          writer.error("ERR '" + self->command + "' stopped after " + std::to_string(self->total) +
+                       " elements: " + status.message());
         },
         end);
   }
@@ -77,12 +79,19 @@ struct Steps : std::enable_shared_from_this<Steps> {
 
 void remove_in_steps(CommandContext& c, ObjectId object, uint32_t event_class, const char* event,
                      RemoveSome remove_some, Removed removed) {
-  const auto steps = std::make_shared<Steps>(c);
+  take_in_steps(c, c.args[1], object, event_class, event, std::move(remove_some), std::move(removed),
+                nullptr);
+}
+
+void take_in_steps(CommandContext& c, std::string_view key, ObjectId object, uint32_t event_class,
+                   const char* event, RemoveSome remove_some, Removed removed, ReplyRemoved reply) {
+  const auto steps = std::make_shared<Steps>(c, key);
   steps->object = object;
   steps->event_class = event_class;
   steps->event = event;
   steps->remove_some = std::move(remove_some);
   steps->removed = std::move(removed);
+  steps->reply = std::move(reply);
   c.server.dispatcher().suspend(c.client);
   steps->step();
 }

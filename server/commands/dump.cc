@@ -67,6 +67,7 @@ void restore(CommandContext& c) {
   RestoreOptions options;
   if (!parse_options(c, &options)) return;
   const std::string_view key = c.args[1];
+  may_take_long(c, key);
   const bool there = c.view.header(c.database, key).has_value();
   if (there && !options.replace) return c.reply.error("BUSYKEY Target key name already exists.");
   const auto ttl = parse_integer(c.args[2]);
@@ -75,11 +76,10 @@ void restore(CommandContext& c) {
   const bool relative = *ttl != 0 && !options.absolute;
   if (*ttl < 0 || (relative && *ttl > std::numeric_limits<int64_t>::max() - now_ms))
     return c.reply.error("ERR Invalid TTL value, must be >= 0");
+  c.view.charge(c.args[3].size() / kBytesPerStep);
   const auto payload = rdb::verified_payload(c.args[3]);
   if (!payload) return c.reply.error("ERR DUMP payload version or checksum are wrong");
 
-  may_take_long(c, key);
-  c.view.charge(payload->size() / kBytesPerStep);
   rdb::Restore what{c.database, key};
   if (*ttl != 0) what.expiry_ms = relative ? now_ms + *ttl : *ttl;
   what.replace = there;

@@ -1,5 +1,6 @@
 // server/commands/lists.cc: lists by their ends and by position.
 #include <algorithm>
+#include <deque>
 #include <limits>
 #include <string>
 
@@ -163,6 +164,26 @@ void ltrim(CommandContext& c) {
 
 // ---- by value
 
+// So many elements go that those that stay are written as a new list, and the old one dies as a whole: what
+// is made anew can go into the store in steps (server/long_write.h).
+constexpr size_t kErasedOneByOneMax = 5000;
+
+// `positions` rise.
+void leave_out(CommandContext& c, List& list, std::span<const uint64_t> positions) {
+  List staying = List::in_place_of(c.view, c.database, c.args[1], *c.view.header(c.database, c.args[1]));
+  std::deque<std::string> first;  // What is pushed must live as long as the list is small.
+  for (List::Walk walk(list, 0, true, list.size()); walk.next();) {
+    if (!positions.empty() && walk.position() == positions.front()) {
+      positions = positions.subspan(1);
+      continue;
+    }
+    const bool small = staying.size() <= 2 * ListLimits().inline_entries;
+    staying.push(End::kRight, small ? first.emplace_back(walk.value()) : walk.value());
+  }
+  staying.save();
+  tell_removed(c, c.args[1], "lrem", staying);
+}
+
 void lrem(CommandContext& c) {
   const auto given = parse_integer(c.args[2]);
   if (!given) return c.reply.error(kNotAnInteger);
@@ -181,6 +202,11 @@ void lrem(CommandContext& c) {
     while (found.size() < wanted && walk.next()) {
       if (walk.value() == c.args[3]) found.push_back(walk.position());
     }
+  }
+  if (found.size() > kErasedOneByOneMax) {
+    if (!forward) std::reverse(found.begin(), found.end());
+    leave_out(c, *list, found);
+    return c.reply.integer(static_cast<int64_t>(found.size()));
   }
   // From the back, so that positions stay what they are.
   if (forward) std::reverse(found.begin(), found.end());

@@ -1,5 +1,7 @@
 // server/commands/sets.cc: sets by their members: SADD, SREM, SPOP, SRANDMEMBER, SSCAN.
 #include <algorithm>
+#include <iterator>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,8 @@
 #include "server/drawn_members.h"
 #include "server/errors.h"
 #include "server/long_reply.h"
+#include "server/long_write.h"
+#include "server/removal.h"
 #include "server/server.h"
 #include "server/types/sample.h"
 #include "server/units.h"
@@ -208,6 +212,47 @@ void pop_one(CommandContext& c, Set& set) {
 // If so many go that so few stay, those that stay become a new set, and the old one goes as a whole.
 constexpr uint64_t kPoppedPerStaying = 5;
 
+bool few_stay(const Set& set, uint64_t wanted) { return (set.size() - wanted) * kPoppedPerStaying <= wanted; }
+
+void pop_in_steps(CommandContext& c, const Set& set, uint64_t wanted) {
+  struct Progress {
+    std::vector<std::string> popped, step;
+    uint64_t steps = 0;
+  };
+  const auto progress = std::make_shared<Progress>();
+  const auto pop_some = [progress, wanted, limits = set_limits(c), database = c.database,
+                         seed = c.random_seed,
+                         key = std::string(c.args[1])](View& view, const Header& header) {
+    Set rest(view, database, key, header);
+    Random random(seed + progress->steps);
+    const uint64_t left = std::min(wanted - progress->popped.size(), rest.size());
+    progress->step.clear();
+    rest.draw_run(random, [&](const Set::Member& member) {
+      progress->step.emplace_back(member.name);
+      return progress->step.size() < std::min(kRemovedPerStep, left);
+    });
+    const std::vector<std::string_view> names(progress->step.begin(), progress->step.end());
+    rest.load_members(names);
+    for (size_t i = 0; i < names.size(); ++i) rest.remove(i);
+    RemovalStep step;
+    step.removed = names.size();
+    step.emptied = !rest.save(limits, seed);
+    step.more = !step.emptied && step.removed < left;
+    return step;
+  };
+  take_in_steps(
+      c, c.args[1], set.object(), notify::kSet, "spop", pop_some,
+      [progress] {
+        ++progress->steps;
+        std::move(progress->step.begin(), progress->step.end(), std::back_inserter(progress->popped));
+        progress->step.clear();
+      },
+      [progress](resp::ReplyWriter& reply) {
+        reply.set(progress->popped.size());
+        for (const std::string& member : progress->popped) reply.bulk(member);
+      });
+}
+
 void pop_some(CommandContext& c, Set& set, const Header& header, uint64_t wanted) {
   Random random(c.random_seed);
   std::vector<std::string> popped;
@@ -226,7 +271,7 @@ void pop_some(CommandContext& c, Set& set, const Header& header, uint64_t wanted
   }
   const std::vector<std::string_view> names(popped.begin(), popped.end());
   for (const std::string_view name : names) c.reply.bulk(name);
-  if (set.large() && (set.size() - wanted) * kPoppedPerStaying <= wanted) {
+  if (set.large() && few_stay(set, wanted)) {
     const NameIndex gone(names);
     SetBuilder staying;
     set.each([&](const Set::Member& member) {
@@ -253,6 +298,10 @@ void spop(CommandContext& c) {
   Set set(c.view, c.database, c.args[1], header);
   if (!count) return pop_one(c, set);
   const uint64_t wanted = std::min(static_cast<uint64_t>(*count), set.size());
+  if (wanted > kRemovedAtOnceMax && !c.nested) {
+    if (!few_stay(set, wanted)) return pop_in_steps(c, set, wanted);
+    may_take_long(c, c.args[1]);
+  }
   c.reply.set(wanted);
   if (wanted == 0) return;
   tell_removed(c, c.args[1], "spop", wanted < set.size());

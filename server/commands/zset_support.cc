@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
+#include <memory>
 
 #include "server/commands/find_header.h"
 #include "server/errors.h"
 #include "server/long_write.h"
+#include "server/removal.h"
 #include "server/server.h"
 #include "server/units.h"
 
@@ -221,9 +224,9 @@ void tell_removed(CommandContext& c, std::string_view key, const char* name, con
   if (zset.size() == 0) c.event(notify::kGeneric, "del", key);
 }
 
-std::vector<Zset::Found> pop_members(CommandContext& c, std::string_view key, const Header& header,
-                                     ZsetEnd end, uint64_t count) {
-  Zset zset(c.view, header, zset_limits(c));
+namespace {
+
+std::vector<Zset::Found> take_off(Zset& zset, ZsetEnd end, uint64_t count) {
   std::vector<Zset::Found> popped;
   {
     auto cursor = end == ZsetEnd::kMin ? zset.first_from(kFirstBorder) : zset.last_before(kLastBorder);
@@ -236,9 +239,52 @@ std::vector<Zset::Found> pop_members(CommandContext& c, std::string_view key, co
     zset.erase_between(kFirstBorder, border_after(last.score, last.member));
   else
     zset.erase_between(border_at(last.score, last.member), kLastBorder);
-  zset.save(c.database, key);
-  tell_removed(c, key, end == ZsetEnd::kMin ? "zpopmin" : "zpopmax", zset);
   return popped;
+}
+
+const char* pop_event(ZsetEnd end) { return end == ZsetEnd::kMin ? "zpopmin" : "zpopmax"; }
+
+void pop_in_steps(CommandContext& c, std::string_view key, ObjectId object, ZsetEnd end, uint64_t count,
+                  ReplyPopped reply) {
+  struct Progress {
+    std::vector<Zset::Found> popped, step;
+  };
+  const auto progress = std::make_shared<Progress>();
+  const auto pop_some = [progress, end, count, limits = zset_limits(c), database = c.database,
+                         name = std::string(key)](View& view, const Header& header) {
+    Zset zset(view, header, limits);
+    progress->step = take_off(zset, end, std::min(kRemovedPerStep, count - progress->popped.size()));
+    RemovalStep step;
+    step.removed = progress->step.size();
+    step.emptied = zset.size() == 0;
+    step.more = !step.emptied && progress->popped.size() + step.removed < count;
+    zset.save(database, name);
+    return step;
+  };
+  take_in_steps(
+      c, key, object, notify::kZset, pop_event(end), pop_some,
+      [progress] {
+        std::move(progress->step.begin(), progress->step.end(), std::back_inserter(progress->popped));
+        progress->step.clear();
+      },
+      [progress, reply = std::move(reply)](resp::ReplyWriter& writer) { reply(writer, progress->popped); });
+}
+
+}  // namespace
+
+void pop_members(CommandContext& c, std::string_view key, const Header& header, ZsetEnd end, uint64_t count,
+                 ReplyPopped reply) {
+  Zset zset(c.view, header, zset_limits(c));
+  if (std::min(count, zset.size()) > kRemovedAtOnceMax && !c.nested && !c.ready_key) {
+    if (count < zset.size()) return pop_in_steps(c, key, header.object.id, end, count, std::move(reply));
+    may_take_long(c, key);  // All of it: only the walk is long.
+  }
+  const auto popped = take_off(zset, end, count);
+  if (!popped.empty()) {
+    zset.save(c.database, key);
+    tell_removed(c, key, pop_event(end), zset);
+  }
+  reply(c.reply, popped);
 }
 
 }  // namespace server

@@ -1,6 +1,7 @@
 // server/commands/zset_support.h: what the commands on sorted sets, and those on places, share.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -80,9 +81,11 @@ void begin_scored(resp::ReplyWriter& reply, size_t count, bool with_scores);
 // Members have been removed and the sorted set saved: `name` tells of it, "del" if none are left.
 void tell_removed(CommandContext& c, std::string_view key, const char* name, const Zset& zset);
 
-// Takes up to `count` members with the lowest or highest scores off a sorted set, lowest or highest first.
+// Takes up to `count` members with the lowest or highest scores off a sorted set, lowest or highest first,
+// and has `reply` tell of them; later, if they are so many that they go in steps (server/removal.h).
 enum class ZsetEnd : uint8_t { kMin, kMax };
-std::vector<Zset::Found> pop_members(CommandContext& c, std::string_view key, const Header& header,
-                                     ZsetEnd end, uint64_t count);
+using ReplyPopped = std::function<void(resp::ReplyWriter&, const std::vector<Zset::Found>&)>;
+void pop_members(CommandContext& c, std::string_view key, const Header& header, ZsetEnd end, uint64_t count,
+                 ReplyPopped reply);
 
 }  // namespace server

@@ -36,15 +36,18 @@ bool find_first(CommandContext& c, std::span<const std::string_view> keys, Found
 }
 
 void reply_popped(CommandContext& c, const Found& found, const ZsetMultiPop& what) {
-  const auto popped = pop_members(c, found.key, *found.header, what.end, what.count);
-  c.reply.array(2);
-  c.reply.bulk(found.key);
-  c.reply.array(popped.size());
-  for (const auto& [member, score] : popped) {
-    c.reply.array(2);
-    c.reply.bulk(member);
-    c.reply.number(score);
-  }
+  const auto write = [key = std::string(found.key)](resp::ReplyWriter& reply,
+                                                    const std::vector<Zset::Found>& popped) {
+    reply.array(2);
+    reply.bulk(key);
+    reply.array(popped.size());
+    for (const auto& [member, score] : popped) {
+      reply.array(2);
+      reply.bulk(member);
+      reply.number(score);
+    }
+  };
+  pop_members(c, found.key, *found.header, what.end, what.count, write);
 }
 
 void zmpop(CommandContext& c) {
@@ -72,11 +75,13 @@ void pop_or_wait(CommandContext& c, ZsetEnd end) {
   Found found;
   if (!find_first(c, keys_to_try(c, keys), &found)) return;
   if (!found.header) return block_for(c, Type::kZset, keys, *timeout_ms, Nothing::kNullArray);
-  const auto popped = pop_members(c, found.key, *found.header, end, 1);
-  c.reply.array(3);
-  c.reply.bulk(found.key);
-  c.reply.bulk(popped[0].member);
-  c.reply.number(popped[0].score);
+  pop_members(c, found.key, *found.header, end, 1,
+              [&](resp::ReplyWriter& reply, const std::vector<Zset::Found>& popped) {
+                reply.array(3);
+                reply.bulk(found.key);
+                reply.bulk(popped[0].member);
+                reply.number(popped[0].score);
+              });
 }
 void bzpopmin(CommandContext& c) { pop_or_wait(c, ZsetEnd::kMin); }
 void bzpopmax(CommandContext& c) { pop_or_wait(c, ZsetEnd::kMax); }

@@ -140,14 +140,17 @@ void pop(CommandContext& c, ZsetEnd end) {
   std::optional<Header> header;
   if (!find_zset(c, c.args[1], &header)) return;
   if (!header || count == 0) return c.reply.array(0);
-  const auto popped = pop_members(c, c.args[1], *header, end, static_cast<uint64_t>(count.value_or(1)));
-  const bool in_pairs = count && c.reply.version() == resp::Version::kResp3;
-  c.reply.array(in_pairs ? popped.size() : 2 * popped.size());
-  for (const auto& [member, score] : popped) {
-    if (in_pairs) c.reply.array(2);
-    c.reply.bulk(member);
-    c.reply.number(score);
-  }
+  const auto write = [counted = count.has_value()](resp::ReplyWriter& reply,
+                                                   const std::vector<Zset::Found>& popped) {
+    const bool in_pairs = counted && reply.version() == resp::Version::kResp3;
+    reply.array(in_pairs ? popped.size() : 2 * popped.size());
+    for (const auto& [member, score] : popped) {
+      if (in_pairs) reply.array(2);
+      reply.bulk(member);
+      reply.number(score);
+    }
+  };
+  pop_members(c, c.args[1], *header, end, static_cast<uint64_t>(count.value_or(1)), write);
 }
 void zpopmin(CommandContext& c) { pop(c, ZsetEnd::kMin); }
 void zpopmax(CommandContext& c) { pop(c, ZsetEnd::kMax); }

@@ -55,6 +55,13 @@ class List {
   List(View& view, ObjectId database, std::string_view key, const std::optional<Header>& header,
        const ListLimits& limits = {});
 
+  // An empty one that takes, when it is saved, the place of the list that has this header, and its expiry.
+  static List in_place_of(View& view, ObjectId database, std::string_view key, const Header& header) {
+    List list(view, database, key, std::nullopt);
+    list.header_ = header;
+    return list;
+  }
+
   uint64_t size() const { return size_; }
 
   // Valid until the handler ends. Requires: position < size().

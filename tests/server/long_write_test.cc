@@ -180,9 +180,9 @@ TEST_SUITE("server/long_write") {
     for (const std::string key : {"s", "z", "l", "h", "x", "big"}) {
       CAPTURE(key);
       const std::string payload = sim.command({"DUMP", key}).text;
-      const uint64_t before = sim.server->stats().long_writes;
       CHECK(sim.text({"RESTORE", "to", "0", payload.substr(0, payload.size() - 1) + "?"})
                 .starts_with("(error)"));
+      const uint64_t before = sim.server->stats().long_writes;
       sim.send(*other, {"RESTORE", "to", "0", payload});
       CHECK(resp::to_text(sim.wait(*other)) == "OK");
       CAPTURE(payload.size());
@@ -295,6 +295,60 @@ TEST_SUITE("server/long_write") {
         for (size_t i = 0; i < model.size(); ++i) REQUIRE(all.items[i].text == model[i]);
       }
     }
+  }
+
+  TEST_CASE("an LREM, a SPOP or a ZPOPMIN that leaves little is seen at once, and keeps the key's time") {
+    SimServer sim(28);
+    auto other = sim.connect();
+    Words pushed;
+    for (int round = 0; round < 13; ++round) {
+      Words l{"RPUSH", "l"}, s{"SADD", "s"}, z{"ZADD", "z"};
+      for (int n = round * 1000; n < (round + 1) * 1000; ++n) {
+        l.insert(l.end(), {n % 7 == 0 ? member(n) : "same"});
+        s.push_back(member(n));
+        z.insert(z.end(), {std::to_string(n), member(n)});
+        pushed.push_back(l.back());
+      }
+      for (const Words& words : {l, s, z}) sim.command(words);
+    }
+    for (const char* key : {"l", "s", "z"}) sim.command({"EXPIRE", key, "100000"});
+    const auto watched = [&](const Words& words, const Words& count) {
+      begin(sim, *other, words);
+      std::set<int64_t> seen{sim.command(count).integer};
+      resp::Reply reply;
+      for (bool answered = false; !answered;) {
+        sim.step();
+        answered = sim.replied(*other);
+        seen.insert(sim.command(count).integer);
+      }
+      CHECK(seen.size() <= 2);  // Before and after.
+      return other->parser.reply();
+    };
+    // The last 10000 of them; those in front stay.
+    const resp::Reply removed = watched({"LREM", "l", "-10000", "same"}, {"LLEN", "l"});
+    CAPTURE(resp::to_text(removed));
+    CHECK(removed.integer == 10000);
+    int skipped = 0;
+    for (size_t i = pushed.size(); i-- > 0 && skipped < 10000;)
+      if (pushed[i] == "same") ++skipped, pushed.erase(pushed.begin() + static_cast<ptrdiff_t>(i));
+    const resp::Reply all = sim.command({"LRANGE", "l", "0", "-1"});
+    REQUIRE(all.items.size() == pushed.size());
+    for (size_t i = 0; i < pushed.size(); ++i) REQUIRE(all.items[i].text == pushed[i]);
+    CHECK(sim.command({"TTL", "l"}).integer > 90'000);
+    CHECK(sim.command({"RPUSH", "l", "last"}).integer == static_cast<int64_t>(pushed.size()) + 1);
+
+    const resp::Reply popped = watched({"SPOP", "s", "12000"}, {"SCARD", "s"});
+    std::set<std::string> names;
+    for (const resp::Reply& item : popped.items) names.insert(item.text);
+    CHECK(names.size() == 12000);
+    for (const resp::Reply& item : sim.command({"SMEMBERS", "s"}).items) names.insert(item.text);
+    CHECK(names.size() == 13000);
+    CHECK(sim.command({"TTL", "s"}).integer > 90'000);
+
+    CHECK(watched({"ZPOPMAX", "z", "20000"}, {"ZCARD", "z"}).items.size() == 26000);
+    CHECK(sim.command({"EXISTS", "z"}).integer == 0);
+    CHECK(watched({"LREM", "l", "0", "same"}, {"LLEN", "l"}).integer == 1142);
+    CHECK(building(*sim.engine).empty());
   }
 
   TEST_CASE("W3: when its client leaves it is dropped, and so is what it has built") {

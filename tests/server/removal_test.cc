@@ -103,6 +103,77 @@ TEST_SUITE("server/removal") {
     CHECK(sim.command({"ZCARD", "y"}).integer == kMembers);
   }
 
+  TEST_CASE("R4: a long pop lets others in between, and shows each member once, to whoever took it") {
+    struct Way {
+      std::vector<std::string> words;
+      bool in_order;
+    };
+    const Way ways[] = {{{"ZPOPMIN", "z", "11000"}, true},
+                        {{"ZPOPMAX", "z", "11000"}, true},
+                        {{"ZMPOP", "1", "z", "MIN", "COUNT", "11000"}, true},
+                        {{"BZMPOP", "0", "1", "z", "MAX", "COUNT", "11000"}, true},
+                        {{"SPOP", "s", "10200"}, false}};
+    for (const uint32_t cold : {uint32_t{0}, UINT32_MAX / 100}) {
+      for (const Way& way : ways) {
+        CAPTURE(cold);
+        CAPTURE(way.words[0]);
+        SimServer sim(17, cold);
+        make_zset(sim, "z");
+        for (int64_t n = 0; n < kMembers; n += kAtOnce) {
+          std::vector<std::string> words{"SADD", "s"};
+          for (int64_t i = n; i < n + kAtOnce; ++i) words.push_back("m" + std::to_string(10000 + i));
+          sim.command(words);
+        }
+        auto other = sim.connect();
+        sim.send(*other, way.words);
+        std::vector<std::string> taken;  // By anybody.
+        size_t looks = 0;
+        bool answered = sim.replied(*other);
+        while (!answered) {
+          if (++looks % 5 == 0) {
+            const bool zset = way.in_order;
+            const auto popped = sim.command({zset ? "ZPOPMIN" : "SPOP", zset ? "z" : "s", "1"});
+            if (!popped.items.empty()) taken.push_back(popped.items[0].text);
+          }
+          sim.step();
+          answered = sim.replied(*other);
+        }
+        CHECK(looks > 10);
+        const resp::Reply reply = other->parser.reply();
+        const bool flat = way.words[0].starts_with("ZPOP");
+        const auto& items =
+            way.words[0].find("MPOP") != std::string::npos ? reply.items[1].items : reply.items;
+        const size_t count = flat ? items.size() / 2 : items.size();
+        CHECK(count == (way.in_order ? 11000 : 10200));
+        for (size_t i = 0; i < count; ++i) {
+          if (flat)
+            taken.push_back(items[2 * i].text);
+          else
+            taken.push_back(way.in_order ? items[i].items[0].text : items[i].text);
+        }
+        const auto rest =
+            way.in_order ? sim.command({"ZRANGE", "z", "0", "-1"}) : sim.command({"SMEMBERS", "s"});
+        for (const resp::Reply& item : rest.items) taken.push_back(item.text);
+        std::sort(taken.begin(), taken.end());
+        CHECK(std::unique(taken.begin(), taken.end()) == taken.end());
+        CHECK(taken.size() == static_cast<size_t>(kMembers));
+        CHECK(taken.front() == "m10000");
+        CHECK(taken.back() == "m" + std::to_string(10000 + kMembers - 1));
+      }
+    }
+  }
+
+  TEST_CASE("R4: when its client leaves a long pop takes no more") {
+    SimServer sim(18);
+    make_zset(sim, "z");
+    auto other = sim.connect();
+    sim.send(*other, {"ZPOPMIN", "z", "12000"});
+    while (sim.command({"ZCARD", "z"}).integer > kMembers - 2000) sim.step();
+    other->client->close();
+    for (int n = 0; n < 300; ++n) sim.step();
+    CHECK(sim.command({"ZCARD", "z"}).integer > kMembers - 4000);
+  }
+
   TEST_CASE("all of a sorted set, and what a transaction removes, goes at once") {
     SimServer sim(13);
     make_zset(sim, "z");
