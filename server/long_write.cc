@@ -1,6 +1,7 @@
 #include "server/long_write.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "server/batch_runner.h"
@@ -83,12 +84,21 @@ void LongWrite::work() {
     raise_generations();
 }
 
-// The reference moves from the record 'B' to the header, which so needs a higher generation.
+// The reference moves from the record 'B' to the header, which so needs a higher generation. Of a header that
+// was written again and again (a stream's, entry by entry) only the last is kept.
 void LongWrite::raise_generations() {
+  std::unordered_map<std::string_view, size_t> last;
+  for (engine::BatchReader operations(rest_.bytes()); operations.next();)
+    if (operations.op() != engine::Batch::Op::kMoved && header_place(operations.key()))
+      last[operations.key()] = operations.op_offset();
+
   engine::Batch raised;
   std::string value;
   engine::BatchReader operations(rest_.bytes());
   while (operations.next()) {
+    if (operations.op() != engine::Batch::Op::kMoved && header_place(operations.key()) &&
+        last[operations.key()] != operations.op_offset())
+      continue;
     switch (operations.op()) {
       case engine::Batch::Op::kMoved: raised.moved(operations.id(), operations.generation()); continue;
       case engine::Batch::Op::kErase: raised.erase(operations.key(), operations.before()); continue;
