@@ -329,7 +329,6 @@ void Tree::insert(const Path& path, MemRecord* record, uint64_t visible_epoch) {
   if (path.levels == 0) {
     root_ = new_node(0);
     add_slot(root_, 0, record);
-    last_ = {{root_}, {0}, 1};
   } else {
     Way way = own(path, visible_epoch);
     insert_leaf(way, record);
@@ -340,6 +339,8 @@ void Tree::insert(const Path& path, MemRecord* record, uint64_t visible_epoch) {
 void Tree::insert_leaf(Way& way, MemRecord* record) {
   Node* leaf = way.node[0];
   const unsigned slot = way.slot[0];
+  const bool rising = slot > 0 && leaf->record[slot - 1] == last_inserted_;
+  const bool falling = slot < leaf->count && leaf->record[slot] == last_inserted_;
   if (leaf->count == kSlots) {
     const MemRecord* low = way.low_fence(0);
     const MemRecord* high = way.high_fence(0);
@@ -347,8 +348,6 @@ void Tree::insert_leaf(Way& way, MemRecord* record) {
     if (high == nullptr) refit(leaf, low, high);
     // Where keys come in order, be it in one place of the tree among many, the next ones will follow the
     // last: cut there, so that the slots behind or before the run are full and stay so. Else in the middle.
-    const bool rising = slot > 0 && leaf->record[slot - 1] == last_inserted_;
-    const bool falling = slot < kSlots && leaf->record[slot] == last_inserted_;
     const unsigned cut = rising || falling ? slot : kSlots / 2;
     Node* right = new_node(0);
     move_slots(leaf, cut, right);
@@ -367,7 +366,7 @@ void Tree::insert_leaf(Way& way, MemRecord* record) {
     return;
   }
   add_slot(leaf, slot, record);
-  last_.levels = way.levels;
+  last_.levels = rising || falling ? way.levels : 0;
   std::copy_n(way.node, way.levels, last_.node);
   std::copy_n(way.slot, way.levels, last_.slot);
 }

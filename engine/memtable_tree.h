@@ -108,7 +108,8 @@ class Tree {
   Node* root_ = nullptr;
   uint64_t epoch_ = 1;
   const MemRecord* last_inserted_ = nullptr;
-  Path last_;                    // To it; no levels: not known.
+  Path last_;                    // To it, if it went beside the one before: else keys have no order, and
+                                 // to look beside it would be in vain. No levels: none.
   std::vector<Node*> replaced_;  // By copies; only views can still see them.
   std::vector<Node*> free_leaves_;
   std::vector<Node*> free_inners_;
