@@ -61,7 +61,7 @@ bench: build  ## measure Varve beside redis-server: requests/s, p50, p99.9; with
 	@scripts/bench
 	@scripts/bench-replication
 
-bench-engine: build  ## measure the engine beside RocksDB and LevelDB (10 million records, three rounds: an hour)
+bench-engine: build  ## measure the engine beside RocksDB and LevelDB (10 million records, three rounds: a quarter of an hour)
 	@scripts/setup bench
 	@cmake -S . -B build
 	@cmake --build build -j $(JOBS) --target varve-bench-engine
